@@ -1,0 +1,44 @@
+# Everything here sets itself up: a fresh Debian with Python 3.11 and make is enough.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+ARGS   ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format clean
+
+help:  ## what can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 20
+
+demo: $(VENV)/.demo  ## a live room with an audience and flash sales, judged; ARGS="--headless --seconds 20"
+	@$(BIN)/liveserver demo $(ARGS)
+
+test: $(VENV)/.test  ## every test, against a real Valkey, real sockets and a real browser; ARGS="-k stock"
+	@scripts/need chromium chromium fonts-noto-cjk
+	$(BIN)/pytest $(ARGS)
+
+check: $(VENV)/.test  ## ruff, mypy strict, import layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest -q tests/test_layers.py
+
+format: $(VENV)/.test  ## let ruff mend what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:  ## take away the environment and caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(VENV)/bin/pip:
+	@scripts/venv $(PYTHON) $(VENV)
+
+$(VENV)/.demo: $(VENV)/bin/pip pyproject.toml constraints.txt
+	@echo "installing liveserver into $(VENV) …"
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[server,load]'
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.demo
+	@echo "installing the test tools into $(VENV) …"
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[server,load,test]'
+	@touch $@

@@ -1,0 +1,36 @@
+"""Puts the commands together and runs them."""
+
+from __future__ import annotations
+
+import platform
+
+import typer
+
+import liveserver
+
+app = typer.Typer(
+    name="liveserver",
+    help="The engine of live shopping: danmaku, cart, flash sales, and a stock counter that never lies.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+@app.callback()
+def _root() -> None:
+    """Every command explains itself with --help."""
+
+
+@app.command()
+def version() -> None:
+    """Print the version.
+
+    Example:  liveserver version
+    """
+    typer.echo(f"liveserver {liveserver.__version__} (Python {platform.python_version()})")
+
+
+def main() -> None:
+    app()

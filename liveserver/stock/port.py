@@ -1,0 +1,225 @@
+"""The ledger's port: what the rest of the program may ask of the stock counter.
+
+A *sale* is one aggregate: 1 to 32 items under one ``(epoch, seq)``. Every change of a counter or of a
+reservation raises ``seq`` by one within an ``epoch``; what a reply says of stock is true at exactly the
+``(epoch, seq)`` it carries. ``model.py`` is the executable specification, ``valkey.py`` the real thing;
+one contract suite holds for both.
+
+Amounts are integers below 2**53, ids are strings matching ``protocol.types.ID_PATTERN``, times are
+milliseconds of the store's own clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Protocol
+
+import msgspec
+
+
+class Outcome(StrEnum):
+    """The closed set a purchase can answer (``pending`` and ``unavailable`` come from the adapter)."""
+
+    RESERVED = "reserved"
+    WAITING = "waiting"  # its place is kept for the waitlist; no script answers it yet
+    SOLD_OUT = "sold_out"
+    LIMIT_REACHED = "limit_reached"
+    NOT_STARTED = "not_started"
+    PAUSED = "paused"
+    FROZEN = "frozen"
+    CLOSED = "closed"
+    CONFLICT = "conflict"  # the same command id with other parameters
+    UNAVAILABLE = "unavailable"  # certainly not executed
+    PENDING = "pending"  # unknown: it may have run
+
+
+class ReservationState(StrEnum):
+    HELD = "held"
+    CONFIRMED = "confirmed"
+    RELEASED = "released"
+    EXPIRED = "expired"
+    REFUND_DUE = "refund_due"  # its place is kept for late payments
+    RETURNED = "returned"  # its place is kept for returns
+
+
+class SaleStatus(StrEnum):
+    """What the sale says of itself. ``sold_out`` is not a status: it is ``available == 0``."""
+
+    SCHEDULED = "scheduled"
+    OPEN = "open"
+    PAUSED = "paused"
+    FROZEN = "frozen"
+    CLOSED = "closed"
+
+
+class SaleItem(msgspec.Struct, frozen=True):
+    item_id: str
+    stock: int  # units at opening, >= 0
+
+
+class SaleSpec(msgspec.Struct, frozen=True):
+    """What ``open`` is asked for. Opening the same sale id again with an equal spec is a no-op that
+    answers the present view; with another spec it raises ``SaleConflictError``."""
+
+    sale_id: str
+    items: tuple[SaleItem, ...]  # 1 to 32
+    limit_per_user: int  # units held + confirmed per user over the whole sale; 0 means no limit
+    opens_at_ms: int  # before it: not_started
+    closes_at_ms: int  # mandatory; from it on: closed
+    hold_ms: int  # how long a reservation is held before it expires
+
+
+class Line(msgspec.Struct, frozen=True):
+    item_id: str
+    quantity: int  # 1..MAX_QUANTITY; lines naming the same item are summed first
+
+
+class Order(msgspec.Struct, frozen=True):
+    """One purchase. (sale, user, command id) takes effect at most once."""
+
+    user_id: str
+    command_id: str
+    lines: tuple[Line, ...]
+
+
+class StockView(msgspec.Struct, frozen=True):
+    """The counters at one ``(epoch, seq)``. Later views have a greater ``(epoch, seq)``."""
+
+    sale_id: str
+    epoch: int
+    seq: int
+    status: SaleStatus
+    available: dict[str, int]  # item id -> units anybody may still take
+    opens_at_ms: int
+    closes_at_ms: int
+    held: dict[str, int] = {}
+    confirmed: dict[str, int] = {}
+    initial: dict[str, int] = {}
+    adjusted: dict[str, int] = {}  # item id -> sum of all adjusts
+
+
+class Reservation(msgspec.Struct, frozen=True):
+    """Units held for a user. ``reservation_id`` is opaque to everyone but ``stock/ids.py``."""
+
+    reservation_id: str
+    sale_id: str
+    user_id: str
+    command_id: str
+    lines: tuple[Line, ...]
+    state: ReservationState
+    expires_at_ms: int
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """The answer to one order. ``epoch`` and ``seq`` name the instant it was true at; for ``sold_out``
+    the feed folded up to there shows too little for this order."""
+
+    outcome: Outcome
+    epoch: int = 0
+    seq: int = 0
+    reservation: Reservation | None = None
+    replayed: bool = False  # this command id had been granted before; nothing was done now
+
+
+class Change(msgspec.Struct, frozen=True):
+    """The answer to confirm, release and the like: the reservation as it now is, and whether this very
+    call changed it (a repeated confirm answers ``changed=False`` and the same reservation)."""
+
+    reservation: Reservation
+    changed: bool
+    view: StockView
+
+
+class LedgerError(Exception):
+    """Base of what the ledger refuses; ``code`` is the stable wire code."""
+
+    code = "ledger_error"
+
+
+class UnknownSaleError(LedgerError):
+    code = "unknown_sale"
+
+
+class UnknownItemError(LedgerError):
+    code = "unknown_item"
+
+
+class UnknownReservationError(LedgerError):
+    code = "unknown_reservation"
+
+
+class WrongStateError(LedgerError):
+    """The transition table has no such edge (confirming an expired hold, say)."""
+
+    code = "wrong_state"
+
+    def __init__(self, reservation: Reservation) -> None:
+        super().__init__(f"the reservation is {reservation.state}")
+        self.reservation = reservation
+
+
+class SaleConflictError(LedgerError):
+    code = "sale_conflict"
+
+
+class SaleClosedError(LedgerError):
+    """Adjusting after close is refused."""
+
+    code = "closed"
+
+
+class BelowHeldError(LedgerError):
+    """An adjust would take units away that are held or sold."""
+
+    code = "below_held"
+
+
+class LedgerUnavailableError(LedgerError):
+    """Certainly not executed: refused before anything ran."""
+
+    code = "unavailable"
+
+
+class LedgerPendingError(LedgerError):
+    """No answer in time: it may or may not have run. Ask again with the same command id."""
+
+    code = "pending"
+
+
+class Ledger(Protocol):
+    """Every coroutine may be cancelled: the call may then have run or not, and nothing else is harmed
+    (the connection it used is dropped). Repeating it with the same command id tells the truth."""
+
+    async def open(self, spec: SaleSpec, *, command_id: str) -> StockView: ...
+
+    async def reserve(self, sale_id: str, orders: Sequence[Order]) -> tuple[list[Verdict], StockView]:
+        """A batch means exactly what its orders one by one mean, in this order."""
+        ...
+
+    async def confirm(self, reservation_id: str, *, command_id: str) -> Change: ...
+
+    async def release(self, reservation_id: str, *, command_id: str, user_id: str | None = None) -> Change:
+        """``user_id`` given: only that user's reservation, a stranger's is unknown to him."""
+        ...
+
+    async def expire(self, sale_id: str) -> tuple[list[Reservation], StockView]:
+        """One bounded sweep: what was due is expired and its units are available again."""
+        ...
+
+    async def adjust(
+        self, sale_id: str, item_id: str, delta: int, *, actor: str, reason: str, command_id: str
+    ) -> StockView: ...
+
+    async def close(self, sale_id: str, *, actor: str, command_id: str) -> StockView:
+        """Nothing is sold from here on. Idempotent. Holds keep their promise: they may be confirmed until
+        they are due, then expire as ever; so a closed sale ends with held = 0."""
+        ...
+
+    async def view(self, sale_id: str) -> StockView: ...
+
+    async def lookup(self, sale_id: str, user_id: str, command_id: str) -> Reservation | None: ...
+
+    async def reservation(self, reservation_id: str) -> Reservation: ...
+
+    async def reservations_of(self, sale_id: str, user_id: str) -> list[Reservation]: ...

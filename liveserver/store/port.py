@@ -1,0 +1,121 @@
+"""What the hub asks of the place where rooms live: the room's log and the relay between processes.
+
+The store knows nothing of carts or sales: an event is bytes with an offset, state is a map of keys to
+bytes. ``core.room`` decides what they mean. An append is a compare-and-set on the head, so the rules
+stand once, in the pure core, and hold across processes: whoever loses reads the gap and decides again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+import msgspec
+
+
+class Appended(msgspec.Struct, frozen=True):
+    """The event stands at ``offset``. ``duplicate``: this command id was appended before, at ``offset``."""
+
+    epoch: int
+    offset: int
+    duplicate: bool = False
+
+
+class HeadMoved(msgspec.Struct, frozen=True):
+    """Nothing was appended: the head is not where the caller thought. Read the gap, decide again."""
+
+    epoch: int
+    head: int
+
+
+class StoredEvent(msgspec.Struct, frozen=True):
+    offset: int
+    payload: bytes
+
+
+class LoadedRoom(msgspec.Struct, frozen=True):
+    """A room as it stood in one instant. A room never written has epoch > 0, head 0 and no state."""
+
+    epoch: int
+    head: int
+    state: dict[str, bytes]
+    history: list[StoredEvent]  # the last events, oldest first, gapless up to head
+
+
+class Beat(msgspec.Struct, frozen=True):
+    """The answer to a process's beat, once a second per room it holds."""
+
+    epoch: int
+    head: int
+    viewers: int  # over all processes whose beat is fresh
+    likes: int  # over all processes, ever
+    sales: list[str]  # ids of the sales that were announced for this room (see ``announce_sale``)
+
+
+class RoomStore(Protocol):
+    """A cancelled or timed-out ``append`` may have run: repeat it with the same command id."""
+
+    async def append(
+        self,
+        room: str,
+        *,
+        epoch: int,
+        expected_head: int,
+        command_id: str,
+        payload: bytes,
+        changes: Mapping[str, bytes | None],
+    ) -> Appended | HeadMoved:
+        """In one atomic step: give the event the next offset, put it on the room's stream (id
+        ``epoch-offset``), change the state keys (None deletes), remember the command id, and publish
+        ``CRITICAL`` + offset + payload on the room's channel."""
+        ...
+
+    async def load(self, room: str, *, history: int) -> LoadedRoom: ...
+
+    async def read_after(self, room: str, *, epoch: int, offset: int, limit: int) -> list[StoredEvent] | None:
+        """The events after ``offset``, gapless from offset + 1; None where the stream no longer (or not in
+        this epoch) reaches back that far."""
+        ...
+
+    async def beat(self, room: str, *, process: str, viewers: int, likes: int) -> Beat:
+        """``viewers`` and ``likes`` are absolute figures of this (process, boot): repeating is harmless."""
+        ...
+
+    async def announce_sale(self, room: str, sale_id: str) -> None:
+        """Note, before the sale exists, that it will concern this room: every process that holds the room
+        looks it up each beat, so a crash between opening a sale and telling the room loses nothing."""
+        ...
+
+
+class Relay(Protocol):
+    """Carries a room between processes. At most once, in order per publisher; a lost chunk is seen from
+    the publisher's numbering, a lost critical event from the head in the next chunk or beat."""
+
+    async def subscribe(self, room: str, receive: Callable[[RelayItem], None]) -> None:
+        """Returns when the subscription is confirmed: what is published after that reaches ``receive``."""
+        ...
+
+    async def unsubscribe(self, room: str) -> None: ...
+
+    async def publish(self, room: str, chunk: bytes) -> bool:
+        """One packed chunk; False (never an exception) if the store is away or too slow: it is dropped."""
+        ...
+
+
+class RelayCritical(msgspec.Struct, frozen=True):
+    """A critical event somebody appended."""
+
+    room: str
+    epoch: int
+    offset: int
+    payload: bytes
+
+
+class RelayChunk(msgspec.Struct, frozen=True):
+    """A chunk some process (this one included) published."""
+
+    room: str
+    chunk: bytes
+
+
+RelayItem = RelayCritical | RelayChunk

@@ -1,0 +1,129 @@
+"""Bytes to messages and back: two subprotocols, one set of shapes.
+
+orjson and msgpack turn bytes into plain values; msgspec converts and checks them. ``decode_command`` is
+the only door for what clients say: it raises ``NotOurs`` for what isn't a message of the subprotocol and
+``CommandError`` (with the command's id and the field's wire name) for a message with something wrong.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import msgpack
+import msgspec
+import orjson
+
+from . import commands
+from .commands import Command
+from .errors import CommandError, NotOurs
+from .frames import Frame
+from .replies import Bye, Notice, Reply
+from .types import ID_PATTERN
+
+Downward = Reply | Notice | Bye | Frame
+
+_TAGS: dict[str, type] = {c.__struct_config__.tag: c for c in commands.Command.__args__}
+_ID = re.compile(ID_PATTERN)
+_WHERE = re.compile(r"^(?P<what>.*?)(?: - at `\$(?P<path>[^`]*)`)?$", re.S)
+_NAMED = re.compile(r"field `(?P<field>[^`]+)`")
+
+
+class Codec:
+    """One subprotocol. ``text`` says which kind of WebSocket message carries it."""
+
+    def __init__(
+        self, subprotocol: str, text: bool, loads: Callable[[bytes], Any], dumps: Callable[[Any], bytes]
+    ) -> None:
+        self.subprotocol = subprotocol
+        self.text = text
+        self._loads = loads
+        self._dumps = dumps
+
+    def __repr__(self) -> str:
+        return f"<Codec {self.subprotocol}>"
+
+    def encode(self, message: msgspec.Struct) -> bytes:
+        """The wire bytes of any command, reply or frame."""
+        return self._dumps(msgspec.to_builtins(message))
+
+    def decode_command(self, payload: bytes) -> Command:
+        """A checked command; ``CommandError`` names code, field and the command's id."""
+        return _convert_command(self._read(payload))
+
+    def decode_downward(self, payload: bytes) -> Downward:
+        """A checked reply, notice or frame; ``NotOurs`` if it is none."""
+        try:
+            message: Downward = msgspec.convert(self._read(payload), Downward)
+        except msgspec.ValidationError as error:
+            raise NotOurs(str(error)) from None
+        return message
+
+    def _read(self, payload: bytes) -> Any:
+        try:
+            return self._loads(payload)
+        except (ValueError, TypeError, RecursionError, msgpack.UnpackException) as error:
+            raise NotOurs(f"not {self.subprotocol}: {error}") from None
+
+
+def _convert_command(value: Any) -> Command:
+    if not isinstance(value, dict):
+        raise NotOurs("a command is a map")
+    given = value.get("id")
+    command_id = given if isinstance(given, str) and _ID.match(given) else ""
+    tag = value.get("type")
+    if tag is None:
+        raise CommandError("missing_field", "a command has a type", field="type", command_id=command_id)
+    shape = _TAGS.get(tag) if isinstance(tag, str) else None
+    if shape is None:
+        raise CommandError(
+            "unknown_command", f"no command {str(tag)[:64]!r}", field="type", command_id=command_id
+        )
+    try:
+        return msgspec.convert(value, shape)
+    except msgspec.ValidationError as error:
+        raise _named(str(error), command_id) from None
+
+
+def _named(text: str, command_id: str) -> CommandError:
+    """msgspec's message, as a code and the path of the field it is about."""
+    found = _WHERE.match(text)
+    assert found is not None
+    what, path = found["what"], (found["path"] or "").lstrip(".")
+    named = _NAMED.search(what)
+    if "missing required field" in what and named:
+        code, path = "missing_field", f"{path}.{named['field']}".lstrip(".")
+    elif "unknown field" in what and named:
+        code, path = "unknown_field", f"{path}.{named['field']}".lstrip(".")
+    else:
+        code = "invalid_field"
+    return CommandError(code, what, field=path, command_id=command_id)
+
+
+def _msgpack_loads(payload: bytes) -> Any:
+    limit = len(payload)  # no container or string can be longer than what carries it
+    return msgpack.unpackb(
+        payload,
+        strict_map_key=False,
+        max_str_len=limit,
+        max_bin_len=limit,
+        max_array_len=limit,
+        max_map_len=limit,
+        max_ext_len=0,
+    )
+
+
+def _json_dumps(value: Any) -> bytes:
+    return orjson.dumps(value)
+
+
+def _msgpack_dumps(value: Any) -> bytes:
+    packed: bytes = msgpack.packb(value)
+    return packed
+
+
+JSON = Codec("live.v1.json", True, orjson.loads, _json_dumps)
+MSGPACK = Codec("live.v1.msgpack", False, _msgpack_loads, _msgpack_dumps)
+CODECS: dict[str, Codec] = {codec.subprotocol: codec for codec in (MSGPACK, JSON)}
+"""By subprotocol, the server's preference first."""
