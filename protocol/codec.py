@@ -25,6 +25,7 @@ from .types import ID_PATTERN
 Downward = Reply | Notice | Bye | Frame
 
 _TAGS: dict[str, type] = {c.__struct_config__.tag: c for c in commands.Command.__args__}
+_DOWN_TAGS: dict[str, type] = {c.__struct_config__.tag: c for c in Downward.__args__}
 _ID = re.compile(ID_PATTERN)
 _WHERE = re.compile(r"^(?P<what>.*?)(?: - at `\$(?P<path>[^`]*)`)?$", re.S)
 _NAMED = re.compile(r"field `(?P<field>[^`]+)`")
@@ -54,8 +55,13 @@ class Codec:
 
     def decode_downward(self, payload: bytes) -> Downward:
         """A checked reply, notice or frame; ``NotOurs`` if it is none."""
+        value = self._read(payload)
+        tag = value.get("type") if isinstance(value, dict) else None
+        shape = _DOWN_TAGS.get(tag) if isinstance(tag, str) else None
+        if shape is None:
+            raise NotOurs(f"no reply, notice or frame has the type {str(tag)[:64]!r}")
         try:
-            message: Downward = msgspec.convert(self._read(payload), Downward)
+            message: Downward = msgspec.convert(value, shape)  # of the union itself: 40 µs more
         except msgspec.ValidationError as error:
             raise NotOurs(str(error)) from None
         return message

@@ -26,6 +26,7 @@ CODES: dict[str, str] = {
     "unknown_item": "the sale has no such item",
     "unknown_reservation": "no such reservation, or not yours",
     "wrong_state": "the reservation's state does not allow this",
+    "too_many_adjusts": "the sale was adjusted too often; open another",
     "below_held": "these units are held or sold",
     "closed": "the sale is closed",
     "conflict": "this command id was used with other parameters",

@@ -14,6 +14,7 @@ REASON_CHARS_MAX = 140
 VARIANT_CHARS_MAX = 60
 ITEMS_PER_LISTING_MAX = 32  # a sale counts 1 to 32 items
 LISTINGS_PER_CART_MAX = 200  # Source: 198 products were seen in one real room
+CLOSED_SALES_MAX = 50  # closed sales a room still shows, in snapshots and mirrors; the longest closed go
 LINES_PER_ORDER_MAX = 32
 QUANTITY_MAX = 999
 ROOMS_PER_SESSION_MAX = 8

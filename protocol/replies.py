@@ -34,6 +34,7 @@ class Me(Shape):
 
     muted_until_ms: int = 0
     reservations: list[HeldReservation] = []
+    known: bool = True  # false: the ledger could not be asked in time; look your purchases up again
 
 
 class Joined(ReplyBase, tag="joined", kw_only=True):

@@ -11,7 +11,7 @@ from msgspec import Meta
 from . import limits
 from .shape import Shape, StrictShape
 
-ID_PATTERN = r"^[A-Za-z0-9_.:@-]{1,64}$"
+ID_PATTERN = r"^[A-Za-z0-9_.:@-]{1,64}(?!\n)$"  # in Python a bare "$" would let a last line break pass
 
 Id = Annotated[str, Meta(pattern=ID_PATTERN)]
 """Rooms, users, listings, items, sales, reservations' commands: chosen by whoever creates the thing."""

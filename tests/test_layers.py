@@ -32,7 +32,7 @@ IMPURE = (
     "uvloop",
     "websockets",
 )  # the core and the wire know none of them
-IMPURE_ALLOWED = {"protocol.client.aio"}
+IMPURE_ALLOWED = {"protocol.client.aio", "protocol.client.websocket"}  # the client that does speak
 
 
 def modules() -> list[tuple[str, Path]]:

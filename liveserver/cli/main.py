@@ -7,6 +7,11 @@ import platform
 import typer
 
 import liveserver
+from liveserver.cli import streamer
+from liveserver.cli.demo import demo
+from liveserver.cli.serve import serve
+from liveserver.cli.token import token
+from liveserver.cli.watch import watch
 
 app = typer.Typer(
     name="liveserver",
@@ -30,6 +35,11 @@ def version() -> None:
     Example:  liveserver version
     """
     typer.echo(f"liveserver {liveserver.__version__} (Python {platform.python_version()})")
+
+
+for command in (serve, demo, token, watch):
+    app.command()(command)
+app.add_typer(streamer.app, name="streamer")
 
 
 def main() -> None:

@@ -1,0 +1,6 @@
+"""The stock counter: what is granted, held, paid for, given back, and the feed that proves it.
+
+To read it in order: ``port.py`` (what may be asked), ``transitions.py`` (what may become of a reservation),
+``model.py`` (the rules, in plain Python), ``lua/`` (the same rules, atomic in the store), ``ledger.py``
+(calling them), ``gather.py`` (many purchases, few calls), ``sweeper.py``, ``FEED.md`` and ``feed.py``.
+"""

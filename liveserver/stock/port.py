@@ -2,7 +2,7 @@
 
 A *sale* is one aggregate: 1 to 32 items under one ``(epoch, seq)``. Every change of a counter or of a
 reservation raises ``seq`` by one within an ``epoch``; what a reply says of stock is true at exactly the
-``(epoch, seq)`` it carries. ``model.py`` is the executable specification, ``valkey.py`` the real thing;
+``(epoch, seq)`` it carries. ``model.py`` is the executable specification, ``ledger.py`` the real thing;
 one contract suite holds for both.
 
 Amounts are integers below 2**53, ids are strings matching ``protocol.types.ID_PATTERN``, times are
@@ -44,7 +44,11 @@ class ReservationState(StrEnum):
 
 
 class SaleStatus(StrEnum):
-    """What the sale says of itself. ``sold_out`` is not a status: it is ``available == 0``."""
+    """What the sale says of itself. ``sold_out`` is not a status: it is ``available == 0``.
+
+    ``scheduled`` turns into ``open`` by the clock alone, at the same seq. ``closed`` is always written: the
+    first call at or after ``closes_at_ms``, whichever it is, makes it a fact with a seq of its own, so a
+    view that says ``closed`` has its row in the feed."""
 
     SCHEDULED = "scheduled"
     OPEN = "open"
@@ -131,6 +135,14 @@ class Change(msgspec.Struct, frozen=True):
     view: StockView
 
 
+class Swept(msgspec.Struct, frozen=True):
+    """The answer to one bounded sweep."""
+
+    expired: list[Reservation]
+    view: StockView
+    more: bool  # something is due still: sweep again
+
+
 class LedgerError(Exception):
     """Base of what the ledger refuses; ``code`` is the stable wire code."""
 
@@ -142,7 +154,19 @@ class UnknownSaleError(LedgerError):
 
 
 class UnknownItemError(LedgerError):
+    """Nothing of the call was done. ``orders`` are the places, in the batch, of the orders at fault."""
+
     code = "unknown_item"
+
+    def __init__(self, text: str, orders: tuple[int, ...] = ()) -> None:
+        super().__init__(text)
+        self.orders = orders
+
+
+class OutOfRangeError(LedgerError):
+    """The request itself is wrong: a malformed id, a quantity or an amount outside its limits."""
+
+    code = "out_of_range"
 
 
 class UnknownReservationError(LedgerError):
@@ -169,6 +193,12 @@ class SaleClosedError(LedgerError):
     code = "closed"
 
 
+class TooManyAdjustsError(LedgerError):
+    """A sale takes ``limits.ADJUSTS_MAX`` adjusts: their command ids are remembered as long as it lives."""
+
+    code = "too_many_adjusts"
+
+
 class BelowHeldError(LedgerError):
     """An adjust would take units away that are held or sold."""
 
@@ -193,8 +223,19 @@ class Ledger(Protocol):
 
     async def open(self, spec: SaleSpec, *, command_id: str) -> StockView: ...
 
+    def learn(self, view: StockView) -> None:
+        """A view that reached this process by another way (the relay, a room's event). A store that is
+        found behind what anybody here has seen lost something: it freezes the sale."""
+        ...
+
     async def reserve(self, sale_id: str, orders: Sequence[Order]) -> tuple[list[Verdict], StockView]:
-        """A batch means exactly what its orders one by one mean, in this order."""
+        """A batch (1 to ``limits.BATCH_MAX``) means exactly what its orders one by one mean, in this order.
+
+        First of all the call expires what is due, as one ``expire`` does. Each order is then asked, in this
+        order: is its command id known (its reservation as it now is, or ``conflict``); is the sale open; the
+        user's limit; the stock. Raises ``UnknownItemError`` or ``OutOfRangeError`` before anything is done.
+        A refusal of the whole call that certainly changed nothing is ``LedgerUnavailableError``; no answer
+        is ``LedgerPendingError``."""
         ...
 
     async def confirm(self, reservation_id: str, *, command_id: str) -> Change: ...
@@ -203,7 +244,7 @@ class Ledger(Protocol):
         """``user_id`` given: only that user's reservation, a stranger's is unknown to him."""
         ...
 
-    async def expire(self, sale_id: str) -> tuple[list[Reservation], StockView]:
+    async def expire(self, sale_id: str) -> Swept:
         """One bounded sweep: what was due is expired and its units are available again."""
         ...
 

@@ -39,7 +39,9 @@ class LoadedRoom(msgspec.Struct, frozen=True):
     epoch: int
     head: int
     state: dict[str, bytes]
-    history: list[StoredEvent]  # the last events, oldest first, gapless up to head
+    # The last events of this epoch, oldest first, gapless up to head. Where data was lost the epoch is new
+    # and offsets go on under it: then head may be > 0 and the history empty.
+    history: list[StoredEvent]
 
 
 class Beat(msgspec.Struct, frozen=True):
@@ -70,6 +72,11 @@ class RoomStore(Protocol):
         ``CRITICAL`` + offset + payload on the room's channel."""
         ...
 
+    async def find(self, room: str, command_id: str) -> Appended | None:
+        """Where this command id was appended (``duplicate`` is then true); None if it wasn't, as far as the
+        store remembers."""
+        ...
+
     async def load(self, room: str, *, history: int) -> LoadedRoom: ...
 
     async def read_after(self, room: str, *, epoch: int, offset: int, limit: int) -> list[StoredEvent] | None:
@@ -92,7 +99,8 @@ class Relay(Protocol):
     the publisher's numbering, a lost critical event from the head in the next chunk or beat."""
 
     async def subscribe(self, room: str, receive: Callable[[RelayItem], None]) -> None:
-        """Returns when the subscription is confirmed: what is published after that reaches ``receive``."""
+        """Returns when the subscription is confirmed: what is published after that reaches ``receive``.
+        Raises ``TimeoutError`` if the store is away; then, and when cancelled, nothing is subscribed."""
         ...
 
     async def unsubscribe(self, room: str) -> None: ...

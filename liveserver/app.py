@@ -1,0 +1,299 @@
+"""The composition root: the only place that names concrete adapters and puts them together."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import structlog
+
+import liveserver
+from liveserver.config import Settings
+from liveserver.core.clock import Clock
+from liveserver.core.conservation import Conservation
+from liveserver.core.identity import Identity
+from liveserver.core.limits import Rate, SessionRates
+from liveserver.core.words import WordFilter
+from liveserver.edge.handshake import Rules
+from liveserver.edge.http import http_app
+from liveserver.edge.keepalive import Keepalive
+from liveserver.edge.metrics import Metrics
+from liveserver.edge.server import Serving, serve
+from liveserver.edge.tokens import TokenConfig, TokenError, Tokens
+from liveserver.hub.backend import Backend
+from liveserver.hub.broadcaster import Broadcaster
+from liveserver.hub.context import HubContext
+from liveserver.hub.gate import Gate
+from liveserver.hub.live_room import LiveRoom
+from liveserver.hub.metrics import register
+from liveserver.hub.people import People
+from liveserver.hub.rooms import Rooms
+from liveserver.hub.stock_desk import StockDesk
+from liveserver.hub.tasks import Tasks
+from liveserver.stock.ledger import ValkeyLedger
+from liveserver.store.binary import ExternalStore, choose_store
+from liveserver.store.embedded import EmbeddedValkey
+from liveserver.store.relay import ValkeyRelay
+from liveserver.store.rooms import ValkeyRoomStore
+from liveserver.store.server_clock import ServerClock
+from liveserver.valkey.connect import call_client
+from liveserver.valkey.server import server_facts
+from protocol.errors import CommandError
+from protocol.types import Role
+
+logger = structlog.get_logger(__name__)
+
+STORE_LOOK_S = 0.5  # how often we look whether our own store still runs
+WEB = Path(__file__).parent / "web"
+_ALPHABET = "abcdefghijkmnopqrstuvwxyz23456789"
+
+
+class Running:
+    """A server that runs. ``url`` is what clients connect to, ``store_url`` what the store listens on."""
+
+    def __init__(self, serving: Serving, store: Store, tokens: Tokens, clock: Clock) -> None:
+        self.serving = serving
+        self._store = store
+        self.http_url = serving.url
+        self.url = serving.url.replace("http", "ws", 1) + "/v1/live"
+        self.store_url = store.url
+        self._tokens = tokens
+        self._clock = clock
+
+    def mint(
+        self,
+        role: Role | str,
+        user_id: str,
+        rooms: Iterable[str] = ("*",),
+        *,
+        ttl_ms: int = 3_600_000,
+        name: str = "",
+        fan: bool = False,
+    ) -> str:
+        """A token this server accepts. ``ValueError`` where it only verifies (a public key)."""
+        return self._tokens.mint(
+            user_id,
+            Role(role),
+            rooms,
+            now_ms=self._clock.now_ms(),
+            ttl_ms=ttl_ms,
+            name=name or user_id,
+            fan=fan,
+        )
+
+    async def wait(self) -> None:
+        """Until the server ends. ``StoreLostError`` if the embedded store ended before it."""
+        ended = asyncio.create_task(self.serving.wait())
+        lost = asyncio.create_task(self._store.lost())
+        try:
+            await asyncio.wait({ended, lost}, return_when=asyncio.FIRST_COMPLETED)
+            for task in (ended, lost):
+                if task.done():
+                    task.result()
+        finally:
+            ended.cancel()
+            lost.cancel()
+
+
+@asynccontextmanager
+async def running(
+    settings: Settings,
+    *,
+    on_loading: Callable[[float], None] | None = None,
+    clock: Clock | None = None,
+) -> AsyncIterator[Running]:
+    """A whole process: store, hub and doors. Leaving the context drains, closes and stops everything it
+    started, the embedded store last. ``clock``: instead of the one steered to the store's; a test's."""
+    async with AsyncExitStack() as stack:
+        where = await _store(settings, stack, on_loading)
+        calls = call_client(where.url)
+        stack.push_async_callback(calls.aclose)
+        facts = await server_facts(calls)
+        if facts.evicts:
+            raise StoreUnfitError(
+                f"the store's maxmemory-policy is {facts.maxmemory_policy}: it would drop stock when memory "
+                "runs short. Set maxmemory-policy noeviction."
+            )
+        steered = ServerClock()
+        await steered.sync(calls)
+        clock = clock or steered
+        tokens = Tokens(_token_config(settings))
+
+        process = "".join(secrets.choice(_ALPHABET) for _ in range(5))
+        tasks = Tasks()
+        stack.push_async_callback(tasks.stop)
+        people = People()
+        law = Conservation()
+        broadcaster = Broadcaster(asyncio.get_running_loop())
+        store = ValkeyRoomStore(calls, on_server_time=steered.observe)
+        ledger = ValkeyLedger(calls, clock, on_expired=lambda expired: desk.expired(expired))
+        desk = StockDesk(
+            ledger,
+            clock,
+            durability="fsynced" if facts.fsynced else "memory",
+            deadline_ms=settings.purchase_deadline_ms,
+        )
+        stack.push_async_callback(desk.aclose)
+        gate = Gate(
+            clock=clock,
+            people=people,
+            tasks=tasks,
+            rates=SessionRates(danmaku=Rate(settings.danmaku_per_s, settings.danmaku_burst)),
+            sessions_max=settings.sessions_max,
+            seed=secrets.randbits(32),
+        )
+        relay = await stack.enter_async_context(
+            ValkeyRelay(where.url, on_gap=lambda room: rooms.missed_relay(room))
+        )
+
+        def new_room(room_id: str) -> LiveRoom:
+            return LiveRoom(
+                room_id,
+                process,
+                store=store,
+                relay=relay,
+                clock=clock,
+                broadcaster=broadcaster,
+                law=law,
+                tasks=tasks,
+                on_sale=desk.concerns,
+                budget_per_s=settings.danmaku_budget_per_s,
+                seed=secrets.randbits(32),
+            )
+
+        rooms = Rooms(
+            store=store,
+            relay=relay,
+            ledger=ledger,
+            clock=clock,
+            process=process,
+            people=people,
+            tasks=tasks,
+            new_room=new_room,
+            make_seat=gate.seat,
+            on_sale=desk.concerns,
+        )
+        desk.use(rooms)
+        context = HubContext(
+            clock=clock,
+            rooms=rooms,
+            stock=desk,
+            gate=gate,
+            verify=_verifier(tokens, clock),
+            words=WordFilter(_block_words(settings)),
+            process=process,
+            keepalive_ms=settings.keepalive_ms,
+        )
+        gate.use(context, rooms)
+
+        keepalive = Keepalive(clock, ping_every_ms=settings.keepalive_ms)
+        backend = Backend(context, feed_client=calls, unready=lambda: _unready(gate, rooms))
+        metrics = Metrics()
+        register(metrics, gate=gate, rooms=rooms, desk=desk, law=law, relay=relay, tasks=tasks)
+        app = http_app(backend, WEB, tokens, metrics, clock, version=liveserver.__version__)
+        await _background(stack, rooms.beat_forever(), desk.sweep_forever(), gate.watch_deadlines())
+        serving = await serve(
+            app,
+            gate,
+            settings.host,
+            settings.port,
+            clock=clock,
+            rules=Rules.of(settings.allowed_origins, settings.trusted_proxies),
+            keepalive=keepalive,
+            metrics=metrics,
+        )
+        stack.push_async_callback(serving.stop)
+        stack.push_async_callback(gate.drain)
+        logger.info("listening", url=serving.url, process=process, store=facts.product)
+        yield Running(serving, where, tokens, clock)
+
+
+def _unready(gate: Gate, rooms: Rooms) -> list[str]:
+    reasons = []
+    if gate.draining:
+        reasons.append("draining")
+    if not rooms.store_answers:
+        reasons.append("the store does not answer")
+    return reasons
+
+
+class StoreUnfitError(Exception):
+    """The store is set up in a way that would lose sales."""
+
+
+class StoreLostError(Exception):
+    """The embedded store ended by itself: its disk is full, or somebody ended it."""
+
+
+class Store(msgspec.Struct, frozen=True):
+    """Where the rooms and the stock are."""
+
+    url: str
+    embedded: EmbeddedValkey | None = None
+
+    async def lost(self) -> None:
+        """Returns never; raises ``StoreLostError`` when our own store has ended."""
+        while self.embedded is None or self.embedded.alive:  # noqa: ASYNC110  a process's end is no event
+            await asyncio.sleep(STORE_LOOK_S)
+        raise StoreLostError(f"the embedded store has ended; its log: {self.embedded.log_path}")
+
+
+async def _store(
+    settings: Settings, stack: AsyncExitStack, on_loading: Callable[[float], None] | None
+) -> Store:
+    """The store to use; an embedded one is started, and stopped last."""
+    environ = {"LIVESERVER_REDIS_URL": settings.redis_url, "LIVESERVER_VALKEY_BIN": settings.valkey_bin}
+    chosen = choose_store(environ)
+    if isinstance(chosen, ExternalStore):
+        return Store(chosen.url)
+    embedded = await EmbeddedValkey.start(settings.data_dir, binary=chosen, on_loading=on_loading)
+    stack.push_async_callback(embedded.stop)
+    return Store(embedded.url, embedded)
+
+
+async def _background(stack: AsyncExitStack, *loops: Coroutine[Any, Any, None]) -> None:
+    running_loops = [asyncio.create_task(loop) for loop in loops]
+
+    async def stop() -> None:
+        for task in running_loops:
+            task.cancel()
+        for task in running_loops:
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    stack.push_async_callback(stop)
+
+
+def _token_config(settings: Settings) -> TokenConfig:
+    if settings.public_key:
+        path = Path(settings.public_key)
+        pem = settings.public_key if "BEGIN" in settings.public_key else path.read_text()
+        return TokenConfig(public_key=pem, issuer=settings.issuer, audience=settings.audience)
+    # Without a data directory nobody else could mint: a secret of this run is enough.
+    secret = settings.secret or (
+        settings.resolve_secret() if settings.data_dir else secrets.token_urlsafe(48)
+    )
+    return TokenConfig(secret=secret, issuer=settings.issuer, audience=settings.audience)
+
+
+def _verifier(tokens: Tokens, clock: Clock) -> Callable[[str], Identity]:
+    def verify(token: str) -> Identity:
+        try:
+            return tokens.verify(token, clock.now_ms())
+        except TokenError as error:
+            raise CommandError(error.code, error.detail, field="token") from error
+
+    return verify
+
+
+def _block_words(settings: Settings) -> list[str]:
+    if settings.block_words_file is None:
+        return []
+    lines = settings.block_words_file.read_text("utf-8").splitlines()
+    return [line.strip() for line in lines if line.strip()]

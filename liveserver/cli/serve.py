@@ -1,0 +1,90 @@
+"""``liveserver serve``: one process of the server."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvloop
+from pydantic import ValidationError
+from redis.exceptions import RedisError
+
+from liveserver.app import StoreLostError, StoreUnfitError, running
+from liveserver.cli.logs import configure_logging
+from liveserver.config import Settings
+from liveserver.store.binary import NoStoreError
+from liveserver.store.datadir import DataDirInUseError
+from liveserver.store.embedded import StoreStartError
+from liveserver.valkey.server import ServerTooOldError
+
+DATA_DIR = Path("live-data")
+CANNOT_SERVE = (
+    NoStoreError,
+    DataDirInUseError,
+    StoreStartError,
+    StoreUnfitError,
+    StoreLostError,
+    ServerTooOldError,
+    RedisError,
+    OSError,
+    ValueError,
+)
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port; 0 takes any free one.")] = 8080,
+    data_dir: Annotated[
+        Path, typer.Option(help="Where the embedded store and the token secret live.")
+    ] = DATA_DIR,
+    redis_url: Annotated[
+        str,
+        typer.Option(
+            envvar="LIVESERVER_REDIS_URL", help="A Valkey or Redis >= 7 instead of the embedded one."
+        ),
+    ] = "",
+    log_json: Annotated[bool, typer.Option(help="Log JSON lines.")] = False,
+) -> None:
+    """Run the server until Ctrl-C.
+
+    Every other setting is an environment variable LIVESERVER_…: see README.md.
+
+    Example:  liveserver serve --port 8080 --data-dir ./live-data
+    """
+    configure_logging(json=log_json)
+    try:
+        settings = Settings(host=host, port=port, data_dir=data_dir, redis_url=redis_url, log_json=log_json)
+    except ValidationError as error:
+        for one in error.errors():
+            name = "_".join(str(part) for part in one["loc"])
+            typer.echo(f"LIVESERVER_{name.upper()}: {one['msg']}", err=True)
+        raise typer.Exit(2) from None
+    try:
+        uvloop.run(_serve(settings))
+    except CANNOT_SERVE as error:
+        typer.echo(f"cannot serve: {error}", err=True)
+        raise typer.Exit(1) from None
+
+
+async def _serve(settings: Settings) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(name, stop.set)
+    async with running(settings, on_loading=_loading) as server:
+        typer.echo(f"liveserver listens on {server.http_url} (clients: {server.url})")
+        stopping = asyncio.create_task(stop.wait())
+        ended = asyncio.create_task(server.wait())
+        await asyncio.wait({stopping, ended}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if ended.done():
+            ended.result()
+        ended.cancel()
+        typer.echo("draining …")
+
+
+def _loading(percent: float) -> None:
+    typer.echo(f"the store reads its log: {percent:.0f} %", err=True)

@@ -1,0 +1,361 @@
+"""``liveserver streamer ROOM …``: the control client. One command, one answer, one exit code.
+
+This file is what can be typed; what it means is ``acts.py``, how it is said ``speaking.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar
+
+import typer
+from typer.core import TyperGroup
+
+from liveserver.cli import acts, parsing
+from liveserver.cli.cart_table import print_cart
+from liveserver.cli.orders import orders
+from liveserver.cli.speaking import Build, Speaker
+from liveserver.cli.target import DEFAULT_URL, TokenFileOption, TokenOption, UrlOption
+
+T = TypeVar("T")
+COMMON = ("--url", "--token", "--token-file", "--command-id", "--timeout")
+
+
+class CommonAnywhere(TyperGroup):
+    """Lets the common options stand behind the verb too: ``streamer r1 explain 3 --url …``."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, common_first(args))
+
+
+def common_first(args: list[str]) -> list[str]:
+    """The same arguments with the common options in front; what follows ``--`` stays."""
+    end = args.index("--") if "--" in args else len(args)
+    common: list[str] = []
+    rest: list[str] = []
+    place = 0
+    while place < end:
+        arg = args[place]
+        if arg in COMMON and place + 1 < end:
+            common += [arg, args[place + 1]]
+            place += 2
+            continue
+        (common if arg.startswith(tuple(f"{name}=" for name in COMMON)) else rest).append(arg)
+        place += 1
+    return common + rest + args[end:]
+
+
+app = typer.Typer(cls=CommonAnywhere, no_args_is_help=True, rich_markup_mode=None)
+sale_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Open a sale.")
+
+
+@app.callback()
+def _room(
+    ctx: typer.Context,
+    room: Annotated[str, typer.Argument(metavar="ROOM", help="The room's id.")],
+    url: UrlOption = DEFAULT_URL,
+    token: TokenOption = "",
+    token_file: TokenFileOption = None,
+    command_id: Annotated[
+        str, typer.Option(help="The command's id: the same one is carried out at most once.")
+    ] = "",
+    timeout: Annotated[str, typer.Option(help="How long to wait for an answer.")] = "10s",
+) -> None:
+    """Control a room: its cart, its sales, its order.
+
+    Listings are named by their number ("link 3") or their id, variants by their text. The options below may
+    also stand behind the verb. The token may come from LIVESERVER_TOKEN, the server from LIVESERVER_URL.
+
+    Example:  liveserver streamer r1 list --title 毛衣 --item "red,M:99.00:100"
+
+    Exit codes: 0 done, 1 refused, 2 wrong usage, 3 unknown (send again with the same --command-id).
+    """
+    ctx.obj = Speaker(
+        room=room,
+        url=url,
+        token=token,
+        token_file=token_file,
+        command_id=command_id,
+        timeout_ms=_parsed(parsing.duration_ms, timeout, "--timeout"),
+    )
+
+
+# -- the cart ------------------------------------------------------------------------------------------
+
+Name = Annotated[str, typer.Argument(metavar="LISTING", help="Its number, or its id.")]
+Items = Annotated[
+    list[str],
+    typer.Option("--item", metavar="VARIANT:PRICE:STOCK", help="Yuan and units; repeat per variant."),
+]
+
+
+@app.command("list")
+def list_(
+    ctx: typer.Context,
+    title: Annotated[str, typer.Option(help="At most 60 characters.")],
+    item: Items,
+    line: Annotated[str, typer.Option(help="One line under the title.")] = "",
+    photo: Annotated[str, typer.Option(help="A reference to its photo.")] = "",
+    listing_id: Annotated[str, typer.Option("--id", help="An id of your own; else one is made.")] = "",
+) -> None:
+    """Put a product into the cart: on every screen within seconds.
+
+    Example:  liveserver streamer r1 list --title "香辣酱" --line "今天现炒" --item "两瓶:19.90:100"
+    """
+    items = [_parsed(parsing.item, each, "--item") for each in item]
+    _say(
+        ctx,
+        lambda mirror, new_id: acts.publish(
+            mirror,
+            new_id,
+            room=_speaker(ctx).room,
+            title=title,
+            items=items,
+            line=line,
+            photo=photo,
+            listing_id=listing_id,
+        ),
+    )
+
+
+@app.command()
+def update(
+    ctx: typer.Context,
+    listing: Name,
+    title: Annotated[str | None, typer.Option(help="A new title.")] = None,
+    item: Items = [],  # noqa: B006  (typer copies it)
+    line: Annotated[str | None, typer.Option(help="A new line under the title.")] = None,
+    photo: Annotated[str | None, typer.Option(help="A new photo reference.")] = None,
+) -> None:
+    """Change what is given of a listing, keep the rest. --item replaces all its variants.
+
+    Example:  liveserver streamer r1 update 3 --title "羊绒毛衣 第二批"
+    """
+    if title is None and line is None and photo is None and not item:
+        raise typer.BadParameter("nothing to change: give --title, --line, --photo or --item")
+    items = [_parsed(parsing.item, each, "--item") for each in item]
+    _say(
+        ctx,
+        lambda mirror, new_id: acts.update(
+            mirror,
+            new_id,
+            room=_speaker(ctx).room,
+            name=listing,
+            title=title,
+            items=items,
+            line=line,
+            photo=photo,
+        ),
+    )
+
+
+@app.command()
+def withdraw(ctx: typer.Context, listing: Name) -> None:
+    """Take a listing out of the cart.
+
+    Example:  liveserver streamer r1 withdraw 3
+    """
+    _say(ctx, lambda mirror, new_id: acts.withdraw(mirror, new_id, room=_speaker(ctx).room, name=listing))
+
+
+@app.command()
+def order(
+    ctx: typer.Context,
+    listings: Annotated[list[str], typer.Argument(metavar="LISTING…", help="Numbers or ids, first first.")],
+) -> None:
+    """Put listings first, in this order; the rest keep theirs behind them.
+
+    Example:  liveserver streamer r1 order 3 1 2
+    """
+    _say(ctx, lambda mirror, new_id: acts.order(mirror, new_id, room=_speaker(ctx).room, names=listings))
+
+
+@app.command()
+def explain(ctx: typer.Context, listing: Name) -> None:
+    """讲解: make this listing the one talked about; its card pops up on every screen.
+
+    Example:  liveserver streamer r1 explain 3
+    """
+    _say(ctx, lambda mirror, new_id: acts.explain(mirror, new_id, room=_speaker(ctx).room, name=listing))
+
+
+@app.command()
+def stop(ctx: typer.Context) -> None:
+    """Nothing is explained any more.
+
+    Example:  liveserver streamer r1 stop
+    """
+    _say(ctx, lambda mirror, new_id: acts.stop(mirror, new_id, room=_speaker(ctx).room))
+
+
+@app.command()
+def show(ctx: typer.Context) -> None:
+    """Print the cart, with numbers, prices and stock.
+
+    Example:  liveserver streamer r1 show
+    """
+    _speaker(ctx).look(print_cart)
+
+
+# -- sales ---------------------------------------------------------------------------------------------
+
+
+@sale_app.command("open")
+def open_(
+    ctx: typer.Context,
+    listing: Name,
+    limit: Annotated[int, typer.Option(min=0, help="Units per buyer; 0 is no limit.")] = 0,
+    minutes: Annotated[int, typer.Option(min=1, max=1440, help="How long it runs.")] = 60,
+    opens_in: Annotated[str, typer.Option("--in", help="Open after this, like 5s.")] = "",
+    hold: Annotated[str, typer.Option(help="How long a reservation waits for payment.")] = "15m",
+    sale_id: Annotated[str, typer.Option("--id", help="An id of your own; else one is made.")] = "",
+) -> None:
+    """Open a sale of a listing, with the stock its items have.
+
+    Example:  liveserver streamer r1 sale open 3 --limit 1 --minutes 10 --in 5s
+    """
+    opens_in_ms = _parsed(parsing.duration_ms, opens_in, "--in") if opens_in else 0
+    hold_ms = _parsed(parsing.duration_ms, hold, "--hold")
+    _say(
+        ctx,
+        lambda mirror, new_id: acts.open_sale(
+            mirror,
+            new_id,
+            room=_speaker(ctx).room,
+            name=listing,
+            limit=limit,
+            opens_in_ms=opens_in_ms,
+            duration_ms=minutes * 60_000,
+            hold_ms=hold_ms,
+            sale_id=sale_id,
+        ),
+    )
+
+
+app.add_typer(sale_app, name="sale")
+
+
+@app.command(context_settings={"ignore_unknown_options": True})  # so that -3 is a number
+def adjust(
+    ctx: typer.Context,
+    listing: Name,
+    what: Annotated[
+        list[str], typer.Argument(metavar="[VARIANT] CHANGE", help="Like red,M +50, or just -3.")
+    ],
+    reason: Annotated[str, typer.Option(help="Kept in the ledger's feed.")] = "",
+) -> None:
+    """Restock a running sale, or take unsold units away.
+
+    Example:  liveserver streamer r1 adjust 3 red,M +50 --reason "found a box"
+    """
+    if len(what) > 2:
+        raise typer.BadParameter("write LISTING [VARIANT] CHANGE, like 3 red,M +50", param_hint="CHANGE")
+    delta = _parsed(parsing.change, what[-1], "CHANGE")
+    variant = what[0] if len(what) == 2 else ""
+    _say(
+        ctx,
+        lambda mirror, new_id: acts.adjust(
+            mirror,
+            new_id,
+            room=_speaker(ctx).room,
+            name=listing,
+            variant=variant,
+            delta=delta,
+            reason=reason,
+        ),
+    )
+
+
+@app.command()
+def close(ctx: typer.Context, listing: Name) -> None:
+    """Close a listing's sale (or name the sale by its id).
+
+    Example:  liveserver streamer r1 close 3
+    """
+    _say(ctx, lambda mirror, new_id: acts.close(mirror, new_id, room=_speaker(ctx).room, name=listing))
+
+
+app.command("orders")(orders)
+
+
+# -- order in the room ---------------------------------------------------------------------------------
+
+
+@app.command()
+def mute(
+    ctx: typer.Context,
+    user: Annotated[str, typer.Argument(metavar="USER", help="The user's id.")],
+    minutes: Annotated[int, typer.Option(min=0, max=43_200, help="0 lifts the mute.")] = 10,
+) -> None:
+    """Silence a user; what he said leaves the screen.
+
+    Example:  liveserver streamer r1 mute u42 --minutes 10
+    """
+    _say(
+        ctx,
+        lambda mirror, new_id: acts.mute(
+            mirror, new_id, room=_speaker(ctx).room, user_id=user, seconds=minutes * 60
+        ),
+    )
+
+
+@app.command()
+def delete(
+    ctx: typer.Context,
+    danmaku_id: Annotated[str, typer.Argument(metavar="DANMAKU_ID", help="`watch --ids` shows them.")],
+) -> None:
+    """Take one danmaku off every screen.
+
+    Example:  liveserver streamer r1 delete d81k2
+    """
+    _say(
+        ctx,
+        lambda mirror, new_id: acts.delete(mirror, new_id, room=_speaker(ctx).room, danmaku_id=danmaku_id),
+    )
+
+
+@app.command()
+def start(ctx: typer.Context) -> None:
+    """The room is live (again).
+
+    Example:  liveserver streamer r1 start
+    """
+    _say(ctx, lambda mirror, new_id: acts.start(mirror, new_id, room=_speaker(ctx).room))
+
+
+@app.command()
+def pause(ctx: typer.Context) -> None:
+    """The streamer is away for a moment.
+
+    Example:  liveserver streamer r1 pause
+    """
+    _say(ctx, lambda mirror, new_id: acts.pause(mirror, new_id, room=_speaker(ctx).room))
+
+
+@app.command()
+def end(ctx: typer.Context) -> None:
+    """The broadcast is over.
+
+    Example:  liveserver streamer r1 end
+    """
+    _say(ctx, lambda mirror, new_id: acts.end(mirror, new_id, room=_speaker(ctx).room))
+
+
+# -- inside --------------------------------------------------------------------------------------------
+
+
+def _speaker(ctx: typer.Context) -> Speaker:
+    speaker = ctx.find_object(Speaker)
+    assert speaker is not None
+    return speaker
+
+
+def _say(ctx: typer.Context, build: Build) -> None:
+    _speaker(ctx).say(build)
+
+
+def _parsed(parse: Callable[[str], T], text: str, hint: str) -> T:
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint=hint) from None

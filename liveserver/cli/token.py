@@ -1,0 +1,50 @@
+"""``liveserver token``: mint a token the server of the same data directory accepts."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from liveserver.cli.parsing import duration_ms
+from liveserver.cli.serve import DATA_DIR
+from liveserver.config import SecretMissingError, Settings
+from liveserver.edge.tokens import TokenConfig, Tokens
+from protocol.types import Role
+
+
+def token(
+    user: Annotated[str, typer.Option(help="The user's id.")],
+    role: Annotated[Role, typer.Option(help="What the bearer may do.")] = Role.VIEWER,
+    room: Annotated[
+        list[str], typer.Option(help="A room it opens; repeat for several, '*' for every room.")
+    ] = ["*"],  # noqa: B006  (typer copies it)
+    ttl: Annotated[str, typer.Option(help="How long it lives, like 30m, 1h or 7d.")] = "1h",
+    name: Annotated[str, typer.Option(help="The name others see; else the user's id.")] = "",
+    fan: Annotated[bool, typer.Option("--fan", help="Of the room's fan club.")] = False,
+    data_dir: Annotated[
+        Path, typer.Option(help="The server's data directory, where its secret is. LIVESERVER_SECRET wins.")
+    ] = DATA_DIR,
+) -> None:
+    """Print a token, and nothing else.
+
+    Example:  liveserver token --role streamer --user anna --room r1 --ttl 8h
+    """
+    try:
+        ttl_ms = duration_ms(ttl)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--ttl") from None
+    settings = Settings()
+    try:
+        config = TokenConfig(
+            secret=settings.resolve_secret(data_dir), issuer=settings.issuer, audience=settings.audience
+        )
+        minted = Tokens(config).mint(
+            user, role, room, now_ms=time.time_ns() // 1_000_000, ttl_ms=ttl_ms, name=name or user, fan=fan
+        )
+    except (SecretMissingError, ValueError, OSError) as error:
+        typer.echo(f"no token: {error}", err=True)
+        raise typer.Exit(1) from None
+    typer.echo(minted)

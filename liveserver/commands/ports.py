@@ -1,0 +1,127 @@
+"""What the handlers need of the world around them. The hub and the stock layer provide it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Literal, Protocol
+
+from liveserver.core.clock import Clock
+from liveserver.core.identity import Identity
+from liveserver.core.room import Room
+from liveserver.stock.port import Ledger, Order, Reservation, StockView, Verdict
+from protocol.commands import Join
+from protocol.events import Event
+from protocol.replies import Reply
+from protocol.types import Danmaku, Gift
+
+from .session import Session
+
+Decide = Callable[[Room], Event | None]
+NoticeKind = Literal["reservationExpired", "reservationReleased", "reservationConfirmed"]
+
+
+class LiveRoom(Protocol):
+    """A room as this process holds it."""
+
+    @property
+    def view(self) -> Room:
+        """The projection, up to date as far as this process knows."""
+        ...
+
+    def is_buyer(self, user_id: str) -> bool:
+        """Has this process granted this user units of a sale of this room?"""
+        ...
+
+    def offer_danmaku(self, danmaku: Danmaku, priority: int, ticket: tuple[Session, str]) -> None:
+        """Its receipt follows at the tick."""
+        ...
+
+    def offer_gift(self, gift: Gift) -> None: ...
+
+    def add_likes(self, taps: int) -> None: ...
+
+    async def publish(
+        self, command_id: str, decide: Decide, stream_time_ms: int | None = None
+    ) -> tuple[int, int, bool]:
+        """Append what ``decide`` makes of the room as it then is, and broadcast it. ``decide`` is called
+        again whenever another process was faster; None from it means it is so already. Returns
+        (epoch, offset, duplicate). Cancelled or timed out, it may have happened: the same command id
+        again tells the truth."""
+        ...
+
+    async def announce_sale(self, sale_id: str) -> None: ...
+
+    def observe(self, view: StockView) -> None:
+        """What a reply of the ledger said of a sale of this room."""
+        ...
+
+
+class Rooms(Protocol):
+    async def open(self, room: str) -> LiveRoom:
+        """The room, loaded. Held while sessions are in it or somebody works on it."""
+        ...
+
+    def held(self, room: str) -> LiveRoom | None: ...
+
+    async def join(self, session: Session, command: Join) -> None:
+        """Adds the session, says the reply and writes what it has missed, in one turn of the loop."""
+        ...
+
+    def leave(self, session: Session, room: str) -> None: ...
+
+    def notify_muted(self, room: str, user_id: str, until_ms: int) -> None: ...
+
+
+class Stock(Protocol):
+    @property
+    def ledger(self) -> Ledger: ...
+
+    @property
+    def durability(self) -> str: ...
+
+    async def purchase(self, sale_id: str, order: Order) -> Verdict:
+        """Gathered with the orders of this moment; never raises for the ledger's troubles, but for an
+        unknown sale or item."""
+        ...
+
+    def observe(self, view: StockView) -> None:
+        """Tell every room of the sale what a reply of the ledger said."""
+        ...
+
+    def notify(self, kind: NoticeKind, reservation: Reservation) -> None:
+        """Tell the owner, wherever connected, what became of a reservation. At most once."""
+        ...
+
+
+class Context(Protocol):
+    @property
+    def clock(self) -> Clock: ...
+
+    @property
+    def rooms(self) -> Rooms: ...
+
+    @property
+    def stock(self) -> Stock: ...
+
+    @property
+    def process(self) -> str: ...
+
+    @property
+    def keepalive_ms(self) -> int: ...
+
+    def verify(self, token: str) -> Identity:
+        """Raises ``CommandError`` with bad_token or token_expired."""
+        ...
+
+    def admit(self, session: Session, identity: Identity) -> None:
+        """The session is this identity's from now on."""
+        ...
+
+    def blocked_word(self, text: str) -> str | None: ...
+
+    def danmaku_id(self) -> str:
+        """A new id, short, unique over processes and restarts."""
+        ...
+
+
+Answer = Awaitable[Reply | None] | Reply | None

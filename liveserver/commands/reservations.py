@@ -1,0 +1,62 @@
+"""From the ledger's words to the wire's: reservations, and what the ledger refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from liveserver.stock.port import (
+    LedgerError,
+    LedgerPendingError,
+    LedgerUnavailableError,
+    Reservation,
+    StockView,
+)
+from protocol.errors import CommandError
+from protocol.types import HeldReservation, OrderLine, Stock
+
+CODES = {"out_of_range": "invalid_field"}  # the ledger's code -> the wire's, where they differ
+FIELDS = {
+    "unknown_sale": "saleId",
+    "sale_conflict": "saleId",
+    "unknown_item": "lines",
+    "unknown_reservation": "reservationId",
+    "wrong_state": "reservationId",
+    "below_held": "delta",
+}
+
+
+@contextmanager
+def ledger_errors(**fields: str) -> Iterator[None]:
+    """What the ledger refuses becomes the command's error reply, naming the field."""
+    try:
+        yield
+    except LedgerPendingError as error:
+        raise CommandError("pending", str(error), retry_ms=300) from error
+    except LedgerUnavailableError as error:
+        raise CommandError("unavailable", str(error), retry_ms=500) from error
+    except LedgerError as error:
+        code = CODES.get(error.code, error.code)
+        field = fields.get(error.code, FIELDS.get(error.code, ""))
+        raise CommandError(code, str(error), field=field) from error
+
+
+def held(reservation: Reservation) -> HeldReservation:
+    return HeldReservation(
+        reservation_id=reservation.reservation_id,
+        sale_id=reservation.sale_id,
+        command_id=reservation.command_id,
+        state=reservation.state.value,
+        lines=[OrderLine(item_id=line.item_id, quantity=line.quantity) for line in reservation.lines],
+        expires_at_ms=reservation.expires_at_ms,
+    )
+
+
+def stock(view: StockView) -> Stock:
+    return Stock(
+        sale_id=view.sale_id,
+        epoch=view.epoch,
+        seq=view.seq,
+        status=view.status.value,
+        available=view.available,
+    )

@@ -1,0 +1,68 @@
+"""Every setting of a process, from the environment (``LIVESERVER_…``) or the command line."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+SECRET_FILE = "secret"
+SECRET_BYTES = 48
+
+
+class Settings(BaseSettings):
+    """``Settings()`` reads the environment; keyword arguments win over it."""
+
+    model_config = SettingsConfigDict(env_prefix="LIVESERVER_", extra="ignore", frozen=True)
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8080, ge=0, le=65535)  # 0: any free one
+
+    redis_url: str = ""  # empty: an embedded Valkey
+    valkey_bin: str = ""  # of the embedded one; empty: the packaged one, else what is on PATH
+    data_dir: Path | None = None  # of the embedded one; None: temporary, gone at the end
+
+    secret: str = ""  # HS256; empty: made once and kept in the data directory
+    public_key: str = ""  # PEM or its file: tokens are then made elsewhere
+    issuer: str = "liveserver"
+    audience: str = "liveserver"
+
+    allowed_origins: list[str] = []  # beside our own host; native apps send none and are let in
+    trusted_proxies: list[str] = []  # networks whose X-Forwarded-For is believed
+    block_words_file: Path | None = None  # one word a line
+    sessions_max: int = Field(default=15_000, ge=1)
+    danmaku_budget_per_s: int = Field(default=30, ge=1)  # shown per room and second
+    danmaku_per_s: int = Field(default=1, ge=1)  # per session
+    danmaku_burst: int = Field(default=3, ge=1)
+    purchase_deadline_ms: int = Field(default=300, ge=10)  # then the answer is ``pending``
+    keepalive_ms: int = Field(default=25_000, ge=1_000)
+    log_json: bool = False
+    log_level: str = "info"
+
+    def resolve_secret(self, data_dir: Path | None = None) -> str:
+        """The HS256 secret: the one given, else the one kept in the data directory, made if need be (so that
+        ``liveserver token`` mints what ``liveserver serve`` accepts). Raises ``SecretMissingError`` where
+        there is neither."""
+        if self.secret:
+            return self.secret
+        folder = data_dir or self.data_dir
+        if folder is None:
+            raise SecretMissingError(
+                "no secret to sign tokens with: set LIVESERVER_SECRET, or name the server's --data-dir"
+            )
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / SECRET_FILE
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            return path.read_text().strip()
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_urlsafe(SECRET_BYTES))
+        return path.read_text().strip()
+
+
+class SecretMissingError(Exception):
+    pass

@@ -1,0 +1,52 @@
+"""When a room's next broadcast is due.
+
+The first event after a quiet spell goes at once; what comes while a broadcast runs, or soon after it, waits
+for the next. The period is measured from start to start: 100 ms, or twice what the last broadcast took if
+that is more, so that a room is never busy with broadcasting for more than half of its time.
+
+    quiet -- wanted --> due -- started --> running -- finished --> quiet, or due again if wanted meanwhile
+"""
+
+from __future__ import annotations
+
+from .limits import TICK_BROADCASTS_PER_PERIOD, TICK_PERIOD_MS
+
+
+class Tick:
+    """One room's. All times are ``now_ms``, in milliseconds."""
+
+    __slots__ = ("_not_before_ms", "_period_ms", "_started_ms", "_wanted")
+
+    def __init__(self, period_ms: int = TICK_PERIOD_MS) -> None:
+        self._period_ms = period_ms
+        self._not_before_ms = 0
+        self._started_ms: int | None = None  # of the broadcast that runs
+        self._wanted = False
+
+    def wanted(self) -> None:
+        """There is something to broadcast."""
+        self._wanted = True
+
+    @property
+    def is_wanted(self) -> bool:
+        """Something waits for the next broadcast."""
+        return self._wanted
+
+    def next_due(self, now_ms: int) -> int | None:
+        """When to broadcast, never earlier than now; None: nothing is wanted, or a broadcast is running (ask
+        again when it has finished)."""
+        if not self._wanted or self._started_ms is not None:
+            return None
+        return max(now_ms, self._not_before_ms)
+
+    def started(self, now_ms: int) -> None:
+        """A broadcast begins; it carries all that was wanted up to now."""
+        assert self._started_ms is None, "one broadcast at a time"
+        self._started_ms = now_ms
+        self._wanted = False
+
+    def finished(self, now_ms: int) -> None:
+        assert self._started_ms is not None, "no broadcast runs"
+        took_ms = max(0, now_ms - self._started_ms)
+        self._not_before_ms = self._started_ms + max(self._period_ms, TICK_BROADCASTS_PER_PERIOD * took_ms)
+        self._started_ms = None

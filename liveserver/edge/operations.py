@@ -1,0 +1,238 @@
+"""The REST of /v1, as a table that the router, the role check and the OpenAPI document read.
+
+A handler gets a ``Call`` whose caller is known and allowed, and whose key and body were read; it checks
+what is its own (ids, the command's fields, through the wire's one decoder) and asks the ``RestApi``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+import orjson
+
+from liveserver.core.identity import Identity
+from liveserver.edge.api import ORDERS_PAGE_MAX, OrderPage, RestApi
+from protocol import commands
+from protocol.codec import JSON
+from protocol.errors import CommandError
+from protocol.replies import Done
+from protocol.types import ID_PATTERN, HeldReservation, ListingDraft, Role, Stock
+
+CURSOR_CHARS_MAX = 64
+ORDERS_PAGE_DEFAULT = 100
+
+_ID = re.compile(ID_PATTERN)
+
+
+class Call(NamedTuple):
+    identity: Identity
+    path: Mapping[str, str]
+    query: Mapping[str, str]
+    key: str  # Idempotency-Key, the command's id; empty for GET
+    body: dict[str, Any]  # empty where none is taken
+
+
+class Parameter(NamedTuple):
+    name: str
+    required: bool
+    schema: dict[str, Any]
+    says: str
+
+
+class Operation(NamedTuple):
+    method: str
+    path: str
+    name: str
+    summary: str
+    roles: frozenset[Role]  # nobody else may
+    answer: type
+    handle: Callable[[RestApi, Call], Awaitable[msgspec.Struct]]
+    body: type | None = None
+    query: tuple[Parameter, ...] = ()
+    codes: tuple[str, ...] = ()  # beside what every operation can answer
+
+
+async def publish_listing(api: RestApi, call: Call) -> Done:
+    command = _command("publishListing", call, nested="listing")
+    assert isinstance(command, commands.PublishListing)
+    return await api.publish_listing(call.identity, command.room, command.listing, command.id)
+
+
+async def open_sale(api: RestApi, call: Call) -> Done:
+    command = _command("openSale", call)
+    assert isinstance(command, commands.OpenSale)
+    return await api.open_sale(call.identity, command)
+
+
+async def confirm(api: RestApi, call: Call) -> HeldReservation:
+    command = _command("confirm", call)
+    assert isinstance(command, commands.Confirm)
+    return await api.confirm(call.identity, command.reservation_id, command.id)
+
+
+async def release(api: RestApi, call: Call) -> HeldReservation:
+    command = _command("release", call)
+    assert isinstance(command, commands.Release)
+    return await api.release(call.identity, command.reservation_id, command.id)
+
+
+async def reservation(api: RestApi, call: Call) -> HeldReservation:
+    return await api.reservation(call.identity, call.path["reservationId"])
+
+
+async def lookup(api: RestApi, call: Call) -> HeldReservation:
+    sale_id = _id(call.path, "saleId")
+    return await api.lookup(call.identity, sale_id, _id(call.query, "user"), _id(call.query, "command"))
+
+
+async def stock(api: RestApi, call: Call) -> Stock:
+    return await api.stock(call.identity, _id(call.path, "saleId"))
+
+
+async def orders(api: RestApi, call: Call) -> OrderPage:
+    after = call.query.get("after", "")
+    if len(after) > CURSOR_CHARS_MAX:
+        raise CommandError("invalid_field", f"at most {CURSOR_CHARS_MAX} characters", field="after")
+    given = call.query.get("limit", str(ORDERS_PAGE_DEFAULT))
+    limit = int(given) if given.isascii() and given.isdigit() and len(given) < 6 else 0
+    if not 1 <= limit <= ORDERS_PAGE_MAX:
+        raise CommandError("invalid_field", f"1 to {ORDERS_PAGE_MAX}", field="limit")
+    return await api.orders(call.identity, _id(call.path, "saleId"), after, limit)
+
+
+def _command(tag: str, call: Call, *, nested: str = "") -> commands.Command:
+    """Body, path and key as one command, through the decoder that sockets use too. The names of the path
+    are not the body's to give."""
+    for name in ("type", "id", *call.path):
+        if not nested and name in call.body:
+            raise CommandError("unknown_field", f"`{name}` is not part of the body", field=name)
+    body = {nested: call.body} if nested else call.body
+    try:
+        return JSON.decode_command(orjson.dumps({**body, **call.path, "type": tag, "id": call.key}))
+    except CommandError as error:
+        field = error.field.removeprefix(f"{nested}.") if nested else error.field
+        raise CommandError(error.code, error.detail, field=field) from None
+
+
+def _id(values: Mapping[str, str], name: str) -> str:
+    if name not in values:
+        raise CommandError("missing_field", f"`{name}` is needed", field=name)
+    if not _ID.fullmatch(values[name]):
+        raise CommandError("invalid_field", f"`{name}` must match {ID_PATTERN}", field=name)
+    return values[name]
+
+
+_SERVICE = frozenset({Role.SERVICE})
+_SHOP = frozenset({Role.SERVICE, Role.STREAMER})
+_ID_SCHEMA = {"type": "string", "pattern": ID_PATTERN}
+
+OPERATIONS: tuple[Operation, ...] = (
+    Operation(
+        "POST",
+        "/v1/rooms/{room}/listings",
+        "publishListing",
+        "Put a product into a room's cart",
+        _SHOP,
+        Done,
+        publish_listing,
+        body=ListingDraft,
+        codes=("listing_exists", "cart_full", "room_ended", "conflict"),
+    ),
+    Operation(
+        "POST",
+        "/v1/rooms/{room}/sales",
+        "openSale",
+        "Open a sale of a listing with the stock of its items",
+        _SHOP,
+        Done,
+        open_sale,
+        body=commands.OpenSale,
+        codes=("unknown_listing", "sale_conflict", "sale_running", "room_ended", "conflict"),
+    ),
+    Operation(
+        "POST",
+        "/v1/reservations/{reservationId}/confirm",
+        "confirmReservation",
+        "It was paid: the units are sold",
+        _SERVICE,
+        HeldReservation,
+        confirm,
+        codes=("unknown_reservation", "wrong_state"),
+    ),
+    Operation(
+        "POST",
+        "/v1/reservations/{reservationId}/release",
+        "releaseReservation",
+        "Give the held units back",
+        _SERVICE,
+        HeldReservation,
+        release,
+        codes=("unknown_reservation", "wrong_state"),
+    ),
+    Operation(
+        "GET",
+        "/v1/reservations/{reservationId}",
+        "getReservation",
+        "A reservation as it now is",
+        _SERVICE,
+        HeldReservation,
+        reservation,
+        codes=("unknown_reservation",),
+    ),
+    Operation(
+        "GET",
+        "/v1/sales/{saleId}/reservations",
+        "lookupReservation",
+        "What became of a purchase, by its buyer and command id",
+        _SERVICE,
+        HeldReservation,
+        lookup,
+        query=(
+            Parameter("user", True, _ID_SCHEMA, "who bought"),
+            Parameter("command", True, _ID_SCHEMA, "the purchase's command id"),
+        ),
+        codes=("unknown_sale", "unknown_reservation"),
+    ),
+    Operation(
+        "GET",
+        "/v1/sales/{saleId}",
+        "getSale",
+        "A sale's stock at one (epoch, seq)",
+        _SHOP,
+        Stock,
+        stock,
+        codes=("unknown_sale",),
+    ),
+    Operation(
+        "GET",
+        "/v1/sales/{saleId}/orders",
+        "listOrders",
+        "The sale's feed of reservations and what became of them",
+        _SHOP,
+        OrderPage,
+        orders,
+        query=(
+            Parameter(
+                "after",
+                False,
+                {"type": "string", "maxLength": CURSOR_CHARS_MAX, "default": ""},
+                "the cursor to go on behind; empty: from the start",
+            ),
+            Parameter(
+                "limit",
+                False,
+                {
+                    "type": "integer",
+                    "minimum": 1,
+                    "maximum": ORDERS_PAGE_MAX,
+                    "default": ORDERS_PAGE_DEFAULT,
+                },
+                "rows in one page",
+            ),
+        ),
+        codes=("unknown_sale",),
+    ),
+)

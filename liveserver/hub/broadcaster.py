@@ -1,0 +1,127 @@
+"""Writes broadcasts in slices that end by time, so that nothing waits long behind a large audience.
+
+Critical broadcasts go before ticks' frames; within a lane the rooms take turns, a slice each. Between two
+slices the loop reads its sockets, so a buyer's reply never waits behind a danmaku frame.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from time import perf_counter
+from typing import Protocol
+
+from .encoded import Encoded, Variant
+from .seats import Seat, SeatState
+
+SLICE_S = 0.002
+# Measured: slices by time keep the loop's lag near their length at any audience; see ARCHITECTURE.md.
+WRITES_PER_LOOK = 32  # between two looks at the clock
+
+
+class Job(Protocol):
+    """A broadcast under way."""
+
+    def write(self, until_s: float) -> bool:
+        """Write until ``perf_counter`` says ``until_s``; True when there is nothing left to write."""
+        ...
+
+
+class Broadcaster:
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._critical: deque[Job] = deque()
+        self._ticks: deque[Job] = deque()
+        self._scheduled = False
+
+    def submit_critical(self, job: Job) -> None:
+        self._critical.append(job)
+        self._schedule()
+
+    def submit_tick(self, job: Job) -> None:
+        self._ticks.append(job)
+        self._schedule()
+
+    def _schedule(self) -> None:
+        if not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self._turn)
+
+    def _turn(self) -> None:
+        self._scheduled = False
+        until_s = perf_counter() + SLICE_S
+        while queue := self._critical or self._ticks:
+            job = queue.popleft()
+            if not job.write(until_s):
+                queue.append(job)
+            if perf_counter() >= until_s:
+                break
+        if self._critical or self._ticks:
+            self._schedule()
+
+
+class Written(Protocol):
+    def __call__(self, *, captured: int, written: int, paused: int, closed: int) -> None: ...
+
+
+class TickJob:
+    """One tick's frame to everybody who was listed when it was composed."""
+
+    def __init__(self, encoded: Encoded, captured: list[tuple[Variant, list[Seat]]], done: Written) -> None:
+        self._parts = [(encoded.bytes_for(variant), seats) for variant, seats in captured]
+        self._done = done
+        self._captured = sum(len(seats) for _, seats in captured)
+        self._at = 0
+        self._written = self._paused = self._closed = 0
+
+    def write(self, until_s: float) -> bool:
+        while self._parts:
+            frame, seats = self._parts[-1]
+            if self._at >= len(seats):
+                self._parts.pop()
+                self._at = 0
+                continue
+            self._write_some(frame, seats[self._at : self._at + WRITES_PER_LOOK])
+            self._at += WRITES_PER_LOOK
+            if perf_counter() >= until_s:
+                break
+        else:
+            self._done(
+                captured=self._captured, written=self._written, paused=self._paused, closed=self._closed
+            )
+            return True
+        return False
+
+    def _write_some(self, frame: bytes, seats: list[Seat]) -> None:
+        for seat in seats:
+            if not seat.state:
+                seat.writer.write(frame)
+                self._written += 1
+            elif seat.state is SeatState.PAUSED:
+                seat.missed = True
+                self._paused += 1
+            else:
+                self._closed += 1
+
+
+class CriticalJob:
+    """Brings everybody up to the room's head. Who is there already is passed over; who fell behind gets
+    what is missing, from wherever it is: a broadcast is the catch-up most sessions share."""
+
+    def __init__(self, seats: list[Seat], bring: Callable[[Seat], None], done: Callable[[], None]) -> None:
+        self._seats = seats
+        self._bring = bring
+        self._done = done
+        self._at = 0
+
+    def write(self, until_s: float) -> bool:
+        while self._at < len(self._seats):
+            for seat in self._seats[self._at : self._at + WRITES_PER_LOOK]:
+                if not seat.state:
+                    self._bring(seat)
+            self._at += WRITES_PER_LOOK
+            if perf_counter() >= until_s and self._at < len(self._seats):
+                return False
+        self._done()
+        return True

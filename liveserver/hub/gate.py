@@ -1,0 +1,262 @@
+"""Where sockets become sessions: bytes in, commands dispatched, replies out.
+
+The hub's side of ``edge.owner.SocketOwner``. Everything a peer gets wrong becomes a reply or a close of
+that one connection. What a handler raises beyond ``CommandError`` is our mistake: logged, that session
+ends, the server goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import inspect
+import itertools
+import secrets
+from collections.abc import Awaitable, Callable
+from random import Random
+
+import structlog
+
+from liveserver.commands import authenticate
+from liveserver.commands.dispatch import dispatch
+from liveserver.commands.ports import Context
+from liveserver.commands.session import Session
+from liveserver.core.clock import Clock
+from liveserver.core.identity import Identity
+from liveserver.core.limits import SessionRates
+from liveserver.core.rate import SessionLimits
+from liveserver.edge.socket import Socket
+from protocol.close import Close
+from protocol.commands import Authenticate, Command, Leave, Ping
+from protocol.errors import CommandError
+from protocol.limits import AUTHENTICATE_MS_MAX
+from protocol.replies import Bye, ErrorReply, Notice, Reply
+
+from .encoded import Variant
+from .people import People
+from .rooms import Rooms
+from .seats import Seat, SeatState
+from .tasks import Tasks
+
+logger = structlog.get_logger(__name__)
+
+OWED_REPLIES_MAX = 16  # written to one who doesn't read; then we stop reading his commands
+REFUSED_IN_A_ROW_MAX = 200  # then the connection closes with ``flood``
+DEADLINES_MS = 250  # how often due deadlines are looked at
+DRAIN_MS_MAX = 3_000  # owed replies are waited for this long
+RESTART_RETRY_MS, RESTART_SPREAD_MS = 200, 2_000  # the window clients come back in
+
+
+class Gate:
+    def __init__(
+        self, *, clock: Clock, people: People, tasks: Tasks, rates: SessionRates, sessions_max: int, seed: int
+    ) -> None:
+        self._clock = clock
+        self._people = people
+        self._tasks = tasks
+        self._rates = rates
+        self._sessions_max = sessions_max
+        self._random = Random(seed)
+        self._sockets: dict[Session, Socket] = {}
+        self._owed: dict[Session, int] = {}  # replies written since it stopped reading
+        self._deadlines: list[tuple[int, int, Session]] = []
+        self._order = itertools.count()
+        self.draining = False
+        self.context: Context  # set by ``use``: the handlers' world needs us, and we need it
+        self.rooms: Rooms
+
+    def use(self, context: Context, rooms: Rooms) -> None:
+        self.context = context
+        self.rooms = rooms
+
+    @property
+    def session_count(self) -> int:
+        return len(self._sockets)
+
+    # -- SocketOwner -----------------------------------------------------------------------------------
+
+    def admits(self) -> int:
+        if self.draining:
+            return RESTART_RETRY_MS
+        return 0 if len(self._sockets) < self._sessions_max else self._random.randint(2_000, 10_000)
+
+    def opened(self, socket: Socket) -> None:
+        session = Session(secrets.token_urlsafe(9), SessionLimits(self._rates), lambda _: None)
+        session.reply = self._replier(session, socket)
+        socket.session = session
+        self._sockets[session] = socket
+        if socket.bearer is None:
+            self._due(self._clock.now_ms() + AUTHENTICATE_MS_MAX, session)
+            return
+        token, socket.bearer = socket.bearer, None
+        try:
+            identity = self.context.verify(token)
+        except CommandError as error:
+            session.reply(_error(error, "", self._clock.now_ms()))
+            socket.close(_close_of(error), error.code)
+            return
+        self.context.admit(session, identity)
+        session.reply(authenticate.welcome(self.context, session, identity, ""))
+
+    def received(self, socket: Socket, payload: bytes) -> None:
+        session = socket.session
+        assert isinstance(session, Session)
+        try:
+            command = socket.codec.decode_command(payload)
+        except CommandError as error:
+            self._refuse(session, socket, error, error.command_id)
+            return
+        session.in_flight += 1
+        try:
+            if self.draining and not isinstance(command, Ping | Leave):
+                raise CommandError("retry", retry_ms=RESTART_RETRY_MS)
+            answer = dispatch(self.context, session, command)
+        except CommandError as error:
+            session.in_flight -= 1
+            self._refuse(session, socket, error, command.id)
+            if isinstance(command, Authenticate):
+                socket.close(_close_of(error), error.code)
+            return
+        if inspect.isawaitable(answer):
+            self._start(session, command, answer)
+        elif answer is not None:  # None: said later, by the room's tick
+            session.in_flight -= 1
+            session.refused = 0
+            session.reply(answer)
+
+    def paused(self, socket: Socket) -> None:
+        session = socket.session
+        assert isinstance(session, Session)
+        for seat in session.rooms.values():
+            assert isinstance(seat, Seat)
+            seat.state = SeatState.PAUSED
+
+    def drained(self, socket: Socket) -> None:
+        session = socket.session
+        assert isinstance(session, Session)
+        self.rooms.drained(session)
+        if self._owed.pop(session, 0) >= OWED_REPLIES_MAX:
+            socket.resume_reading()
+
+    def closed(self, socket: Socket, code: int) -> None:
+        session = socket.session
+        assert isinstance(session, Session)
+        session.closed = True
+        session.reply = lambda _: None
+        self.rooms.leave_all(session)
+        self._people.remove(session)
+        self._owed.pop(session, None)
+        self._sockets.pop(session, None)
+
+    # -- answering -------------------------------------------------------------------------------------
+
+    def _start(self, session: Session, command: Command, answer: Awaitable[Reply | None]) -> None:
+        task = self._tasks.start(self._answer(session, command, answer), name=f"command {command.id}")
+        if task is None:
+            if inspect.iscoroutine(answer):
+                answer.close()
+            session.in_flight -= 1
+            busy = CommandError("unavailable", "this process has too much to do", retry_ms=500)
+            session.reply(_error(busy, command.id, self._clock.now_ms()))
+
+    async def _answer(self, session: Session, command: Command, answer: Awaitable[Reply | None]) -> None:
+        try:
+            reply = await answer
+            if reply is not None:
+                session.reply(reply)
+            session.refused = 0
+        except CommandError as error:
+            session.reply(_error(error, command.id, self._clock.now_ms()))
+        except asyncio.CancelledError:
+            unknown = CommandError("pending", retry_ms=RESTART_RETRY_MS)
+            session.reply(_error(unknown, command.id, self._clock.now_ms()))
+            raise
+        except Exception:
+            logger.exception("handler_failed", command=type(command).__name__)
+            if (socket := self._sockets.get(session)) is not None:
+                socket.close(Close.INTERNAL, "internal")
+        finally:
+            session.in_flight -= 1
+
+    def _refuse(self, session: Session, socket: Socket, error: CommandError, command_id: str) -> None:
+        session.reply(_error(error, command_id, self._clock.now_ms()))
+        session.refused += 1
+        if session.refused > REFUSED_IN_A_ROW_MAX:
+            socket.close(Close.FLOOD, "flood")
+
+    def _replier(self, session: Session, socket: Socket) -> Callable[[Reply | Notice | Bye], None]:
+        def reply(message: Reply | Notice | Bye) -> None:
+            if socket.paused:
+                owed = self._owed[session] = self._owed.get(session, 0) + 1
+                if owed == OWED_REPLIES_MAX:
+                    socket.pause_reading()
+            socket.send(socket.codec.encode(message))
+
+        return reply
+
+    # -- who, and until when ---------------------------------------------------------------------------
+
+    def admit(self, session: Session, identity: Identity) -> None:
+        session.identity = identity
+        self._people.add(session)
+        self._due(identity.expires_at_ms, session)
+
+    def seat(self, session: Session, cursor: int) -> Seat:
+        socket = self._sockets[session]
+        seat = Seat(session, socket, Variant(socket.codec, socket.deflate), cursor)
+        if socket.paused:
+            seat.state = SeatState.PAUSED
+        return seat
+
+    def _due(self, at_ms: int, session: Session) -> None:
+        heapq.heappush(self._deadlines, (at_ms, next(self._order), session))
+
+    async def watch_deadlines(self) -> None:
+        """Close who didn't say in time who he is, and whose token has expired."""
+        while True:
+            await self._clock.sleep_ms(DEADLINES_MS)
+            now_ms = self._clock.now_ms()
+            while self._deadlines and self._deadlines[0][0] <= now_ms:
+                _, _, session = heapq.heappop(self._deadlines)
+                socket = self._sockets.get(session)
+                if socket is None:
+                    continue
+                if session.identity is None:
+                    socket.close(Close.AUTHENTICATION_TIMEOUT, "authentication_timeout")
+                elif session.identity.expires_at_ms <= now_ms:
+                    socket.close(Close.TOKEN_EXPIRED, "token_expired")
+
+    # -- leaving ---------------------------------------------------------------------------------------
+
+    async def drain(self) -> None:
+        """New commands are answered ``retry``; what is owed is said; everybody is told to come back."""
+        self.draining = True
+        waited_ms = 0
+        while waited_ms < DRAIN_MS_MAX and any(session.in_flight for session in self._sockets):
+            await asyncio.sleep(0.02)
+            waited_ms += 20
+        bye = Bye(
+            t=self._clock.now_ms(),
+            reason="restart",
+            reconnect=True,
+            retry_ms=RESTART_RETRY_MS,
+            spread_ms=RESTART_SPREAD_MS,
+        )
+        for session, socket in list(self._sockets.items()):
+            session.reply(bye)
+            socket.close(Close.GOING_AWAY, "restart")
+
+
+def _error(error: CommandError, command_id: str, now_ms: int) -> ErrorReply:
+    return ErrorReply(
+        id=command_id,
+        t=now_ms,
+        code=error.code,
+        field=error.field,
+        detail=error.detail,
+        retry_ms=error.retry_ms,
+    )
+
+
+def _close_of(error: CommandError) -> Close:
+    return Close.TOKEN_EXPIRED if error.code == "token_expired" else Close.BAD_TOKEN

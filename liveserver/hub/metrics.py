@@ -1,0 +1,92 @@
+"""What this process counts, as its scrape shows it. Everything is read when somebody scrapes."""
+
+from __future__ import annotations
+
+from liveserver.core.conservation import Conservation
+from liveserver.edge.metrics import Labelled, Metrics
+from liveserver.store.relay import ValkeyRelay
+
+from .gate import Gate
+from .rooms import Rooms
+from .stock_desk import StockDesk
+from .tasks import Tasks
+
+
+def register(
+    metrics: Metrics,
+    *,
+    gate: Gate,
+    rooms: Rooms,
+    desk: StockDesk,
+    law: Conservation,
+    relay: ValkeyRelay,
+    tasks: Tasks,
+) -> None:
+    """The hub's readings. Those of the conservation law stand together, so that one scrape shows that it
+    holds: danmaku offered = written + merged + sampled + paused + closed, and the other two likewise."""
+    metrics.gauge("sessions", "Open connections.", lambda: gate.session_count)
+    metrics.gauge("rooms", "Rooms this process holds.", lambda: len(rooms.all()))
+    metrics.gauge("seats", "Sessions in rooms.", lambda: sum(len(live.seats) for live in rooms.all()))
+    metrics.gauge("store_up", "Did the store answer the last beats?", lambda: int(rooms.store_answers))
+    metrics.counter(
+        "danmaku_units", "Conservation law, (danmaku, session) pairs.", lambda: _danmaku(law), label="fate"
+    )
+    metrics.counter(
+        "state_units", "Conservation law, (update, session) pairs.", lambda: _state(law), label="fate"
+    )
+    metrics.counter(
+        "critical_units",
+        "Conservation law, (critical event, session) pairs.",
+        lambda: _critical(law, rooms),
+        label="fate",
+    )
+    metrics.counter(
+        "purchases", "Purchases answered, by outcome.", lambda: desk.outcomes.count, label="outcome"
+    )
+    metrics.counter(
+        "purchases_replayed", "Purchases answered from their first grant.", lambda: desk.outcomes.replayed
+    )
+    metrics.counter(
+        "purchases_settled_late",
+        "Purchases answered pending whose outcome came after all.",
+        lambda: desk.outcomes.settled_late,
+    )
+    metrics.counter("relay_published", "Chunks told to other processes.", lambda: relay.counts.published)
+    metrics.counter("relay_dropped", "Chunks given up before the store.", lambda: relay.counts.dropped)
+    metrics.counter(
+        "relay_lost",
+        "Chunks of others that never came, by their numbering.",
+        lambda: sum(live.lost_in_relay for live in rooms.all()),
+    )
+    metrics.counter("tasks_refused", "Work refused because there was too much.", lambda: tasks.refused)
+
+
+def _danmaku(law: Conservation) -> Labelled:
+    return {
+        "offered": law.danmaku_offered,
+        "written": law.danmaku_written,
+        "merged": law.danmaku_merged,
+        "sampled": law.danmaku_sampled,
+        "paused": law.danmaku_paused,
+        "closed": law.danmaku_closed,
+    }
+
+
+def _state(law: Conservation) -> Labelled:
+    return {
+        "updates": law.state_updates,
+        "written": law.state_written,
+        "superseded": law.state_superseded,
+        "paused": law.state_paused,
+        "closed": law.state_closed,
+    }
+
+
+def _critical(law: Conservation, rooms: Rooms) -> Labelled:
+    open_seats = sum(live.delivery.advance_of_open_seats() for live in rooms.all())
+    return {
+        "advanced": law.critical_moved + open_seats,
+        "written": law.critical_written,
+        "replayed": law.critical_replayed,
+        "covered": law.critical_covered,
+    }

@@ -1,0 +1,42 @@
+"""A sale's feed as changes of single reservations: what an order service and ``orders --follow`` read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from liveserver.stock.ids import reservation_id
+from liveserver.stock.port import ReservationState
+from liveserver.stock.rows import AnyRow, Confirmed, Expired, Ref, Released, Reserved
+
+
+class Changed(NamedTuple):
+    place: tuple[int, int]  # (epoch, seq) of this very change
+    at_ms: int
+    user_id: str
+    reservation_id: str
+    state: ReservationState  # after it
+
+
+def changes_of(sale_id: str, row: AnyRow) -> Iterator[Changed]:
+    """In the order of their seqs; nothing for rows that change no reservation."""
+    refs: list[Ref]
+    match row:
+        case Reserved():
+            refs, state = [order.ref for order in row.orders], ReservationState.HELD
+        case Confirmed():
+            refs, state = [row.ref], ReservationState.CONFIRMED
+        case Released():
+            refs, state = [row.ref], ReservationState.RELEASED
+        case Expired():
+            refs, state = list(row.refs), ReservationState.EXPIRED
+        case _:
+            return
+    for nth, ref in enumerate(refs):
+        yield Changed(
+            place=(row.epoch, row.first + nth),
+            at_ms=row.at_ms,
+            user_id=ref.user_id,
+            reservation_id=reservation_id(sale_id, ref.user_id, ref.place),
+            state=state,
+        )

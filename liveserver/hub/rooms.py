@@ -1,0 +1,271 @@
+"""The rooms this process holds: loaded when first wanted, beating once a second, let go when nobody is left.
+
+Subscribe first, then load: what is published in between is dropped if the load already had it, applied if
+not, so a room new to this process starts without a gap.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+
+from liveserver.commands.ports import NoticeKind
+from liveserver.commands.reservations import held, ledger_errors
+from liveserver.commands.session import Session
+from liveserver.core.clock import Clock
+from liveserver.stock.port import Ledger, Reservation
+from liveserver.store.port import Relay, RelayItem, RoomStore
+from protocol.commands import Join
+from protocol.errors import CommandError
+from protocol.replies import Joined, Me, Notice
+from protocol.types import HeldReservation
+
+from .chunks import Personal
+from .delivery import NOWHERE
+from .live_room import LiveRoom
+from .people import People
+from .seats import Seat, SeatState
+from .store_errors import store_errors
+from .tasks import Tasks
+
+logger = structlog.get_logger(__name__)
+
+ROOMS_MAX = 10_000
+BEAT_MS = 1_000
+EMPTY_BEATS_MAX = 30  # a room nobody is in is kept this many beats, for the one who reloads his page
+BEATS_AT_ONCE = 64
+MINE_MAX = 200  # reservations told to the one who joins
+
+NewRoom = Callable[[str], LiveRoom]
+MakeSeat = Callable[[Session, int], Seat]
+
+
+class Rooms:
+    """``on_sale(room, sale_id)`` is told, each beat, which sales concern a room."""
+
+    def __init__(
+        self,
+        *,
+        store: RoomStore,
+        relay: Relay,
+        ledger: Ledger,
+        clock: Clock,
+        process: str,
+        people: People,
+        tasks: Tasks,
+        new_room: NewRoom,
+        make_seat: MakeSeat,
+        on_sale: Callable[[str, str], None],
+    ) -> None:
+        self._store = store
+        self._relay = relay
+        self._ledger = ledger
+        self._clock = clock
+        self._process = process
+        self._people = people
+        self._tasks = tasks
+        self._new_room = new_room
+        self._make_seat = make_seat
+        self._on_sale = on_sale
+        self._rooms: dict[str, LiveRoom] = {}
+        self._opening: dict[str, asyncio.Task[LiveRoom]] = {}
+        self._empty_beats: dict[str, int] = {}
+        self._at_once = asyncio.Semaphore(BEATS_AT_ONCE)
+        self.store_answers = True  # did the last beats succeed?
+
+    # -- holding rooms ---------------------------------------------------------------------------------
+
+    def held(self, room: str) -> LiveRoom | None:
+        return self._rooms.get(room)
+
+    def all(self) -> list[LiveRoom]:
+        return list(self._rooms.values())
+
+    async def open(self, room: str) -> LiveRoom:
+        """The room, loaded; one load for all who ask at once. ``CommandError`` unavailable if the store is
+        away. Cancelled: the load goes on for the others."""
+        live = self._rooms.get(room)
+        if live is not None:
+            return live
+        opening = self._opening.get(room)
+        if opening is None:
+            if len(self._rooms) + len(self._opening) >= ROOMS_MAX:
+                raise CommandError("unavailable", "this process holds too many rooms", retry_ms=5_000)
+            opening = asyncio.create_task(self._load(room), name=f"open {room}")
+            self._opening[room] = opening
+            opening.add_done_callback(lambda _: self._opening.pop(room, None))
+        with store_errors():
+            return await asyncio.shield(opening)
+
+    async def _load(self, room: str) -> LiveRoom:
+        live = self._new_room(room)
+        early: list[RelayItem] = []
+        receive = early.append
+
+        def arrived(item: RelayItem) -> None:
+            receive(item)
+
+        await self._relay.subscribe(room, arrived)
+        try:
+            await live.log.load()
+        except BaseException:
+            self._tasks.start(self._relay.unsubscribe(room), name=f"unsubscribe {room}")
+            raise
+        self._rooms[room] = live
+
+        def live_receive(item: RelayItem) -> None:
+            self._deliver(room, live.receive(item))
+
+        receive = live_receive
+        for item in early:
+            receive(item)
+        self._tasks.start(self._beat(live), name=f"beat {room}")
+        return live
+
+    def missed_relay(self, room: str) -> None:
+        """The relay was away for a while: what it lost is in the log."""
+        live = self._rooms.get(room)
+        if live is not None:
+            self._tasks.start(self._beat(live), name=f"beat {room}")
+
+    # -- sessions in rooms -----------------------------------------------------------------------------
+
+    async def join(self, session: Session, command: Join) -> None:
+        """See ``commands.ports.Rooms.join``."""
+        live = await self.open(command.room)
+        me = await self._me(session, live)
+        if session.closed:
+            return
+        # From here to the end without waiting: the cursor is the head the session is told.
+        self.leave(session, command.room)
+        view = live.view
+        replay = (
+            command.epoch is not None
+            and command.offset is not None
+            and live.delivery.can_replay(command.epoch, command.offset)
+        )
+        cursor = command.offset if replay and command.offset is not None else NOWHERE
+        seat = self._make_seat(session, cursor)
+        session.reply(
+            Joined(
+                id=command.id,
+                t=self._clock.now_ms(),
+                room=command.room,
+                epoch=view.epoch,
+                offset=view.offset,
+                mode="replayed" if replay else "snapshot",
+                replayed=view.offset - cursor if replay else 0,
+                n=live.n,
+                me=me,
+            )
+        )
+        session.rooms[command.room] = seat
+        live.seats.add(seat)
+        if seat.state is SeatState.READS:
+            live.delivery.enter(seat)
+        else:
+            seat.missed = True  # it doesn't read just now: all of it when it drains
+        self._empty_beats.pop(command.room, None)
+        if command.offset is None:
+            live.entered()
+
+    async def _me(self, session: Session, live: LiveRoom) -> Me:
+        """The truth behind notices: mute and reservations of the one who joins."""
+        now_ms = self._clock.now_ms()
+        user_id = session.who.user_id
+        reservations: list[HeldReservation] = []
+        known = True
+        for sale in live.view.sales.values():
+            if sale.closes_at_ms + sale.hold_ms < now_ms or now_ms < sale.opens_at_ms:
+                continue
+            try:
+                with ledger_errors():
+                    mine = await self._ledger.reservations_of(sale.sale_id, user_id)
+            except CommandError:
+                known = False
+                continue
+            reservations += [held(one) for one in mine[: MINE_MAX - len(reservations)]]
+        return Me(
+            muted_until_ms=live.view.muted_until_ms(user_id, now_ms), reservations=reservations, known=known
+        )
+
+    def leave(self, session: Session, room: str) -> None:
+        seat = session.rooms.pop(room, None)
+        live = self._rooms.get(room)
+        if isinstance(seat, Seat) and live is not None:
+            live.leave(seat)
+
+    def leave_all(self, session: Session) -> None:
+        for room in list(session.rooms):
+            self.leave(session, room)
+
+    def drained(self, session: Session) -> None:
+        """The session reads again: each of its rooms brings it up to date."""
+        for room, seat in session.rooms.items():
+            live = self._rooms.get(room)
+            if live is not None and isinstance(seat, Seat):
+                live.delivery.drained(seat)
+
+    # -- words to one person ---------------------------------------------------------------------------
+
+    def notify_muted(self, room: str, user_id: str, until_ms: int) -> None:
+        notice = Notice(t=self._clock.now_ms(), kind="muted", until_ms=until_ms, room=room)
+        self._tell(room, Personal(user_id, notice))
+
+    def notify(self, rooms: list[str], kind: NoticeKind, reservation: Reservation) -> None:
+        notice = Notice(t=self._clock.now_ms(), kind=kind, reservation=held(reservation))
+        for room in rooms:
+            self._tell(room, Personal(reservation.user_id, notice))
+
+    def _tell(self, room: str, personal: Personal) -> None:
+        self._deliver(room, [personal])
+        live = self._rooms.get(room)
+        if live is not None:
+            live.tell(personal)  # for the other processes
+
+    def _deliver(self, room: str, notices: list[Personal]) -> None:
+        for personal in notices:
+            for session in self._people.sessions_of(personal.user_id):
+                if room in session.rooms:
+                    session.reply(personal.notice)
+
+    # -- the beat --------------------------------------------------------------------------------------
+
+    async def beat_forever(self) -> None:
+        """Once a second per room: our figures out, everybody's in, lost events and sales noticed."""
+        while True:
+            await self._clock.sleep_ms(BEAT_MS)
+            rooms = self.all()
+            if rooms:
+                answers = await asyncio.gather(*(self._beat(live) for live in rooms))
+                self.store_answers = any(answers)
+            for live in rooms:
+                self._let_go_if_empty(live)
+
+    async def _beat(self, live: LiveRoom) -> bool:
+        try:
+            async with self._at_once:
+                with store_errors():
+                    beat = await self._store.beat(
+                        live.room_id, process=self._process, viewers=len(live.seats), likes=live.likes
+                    )
+        except CommandError:
+            return False  # the store is away: danmaku goes on here, and the next beat heals
+        live.heal(beat.epoch, beat.head)
+        live.set_counts(beat.viewers, beat.likes)
+        for sale_id in beat.sales:
+            self._on_sale(live.room_id, sale_id)
+        return True
+
+    def _let_go_if_empty(self, live: LiveRoom) -> None:
+        room = live.room_id
+        if len(live.seats):
+            self._empty_beats.pop(room, None)
+            return
+        beats = self._empty_beats[room] = self._empty_beats.get(room, 0) + 1
+        if beats >= EMPTY_BEATS_MAX and self._rooms.get(room) is live:
+            del self._empty_beats[room], self._rooms[room]
+            live.close()
+            self._tasks.start(self._relay.unsubscribe(room), name=f"unsubscribe {room}")

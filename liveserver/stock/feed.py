@@ -1,0 +1,44 @@
+"""Reading a sale's feed: for an order service, for ``orders --follow``, for whoever wants proof.
+
+Knows where the feed is and how to page through it; ``rows.py`` knows what a row says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+from redis.asyncio import Redis
+
+from liveserver.core.clock import Clock
+from liveserver.stock.rows import AnyRow, parse_row
+from liveserver.stock.scripts import feed_key
+
+PAGE_ROWS: Final = 500
+POLL_MS: Final = 500
+
+START: Final = (0, 0)
+
+
+async def read_feed(
+    client: Redis, sale_id: str, *, after: tuple[int, int] = START, rows_max: int = PAGE_ROWS
+) -> list[AnyRow]:
+    """At most ``rows_max`` rows after ``(epoch, seq)``, oldest first. ``seq`` is the ``last`` of a row one
+    has read. Raises redis-py's exceptions, and ``ValueError`` for what is no row. Safe to cancel."""
+    epoch, seq = after
+    entries: Any = await client.xrange(feed_key(sale_id), min=f"({epoch}-{seq}", count=rows_max)
+    return [parse_row(sale_id, entry_id, fields) for entry_id, fields in entries]
+
+
+async def follow_feed(
+    client: Redis, clock: Clock, sale_id: str, *, after: tuple[int, int] = START, poll_ms: int = POLL_MS
+) -> AsyncIterator[AnyRow]:
+    """Every row after ``(epoch, seq)``, and then each new one, until the caller stops. Resume with the
+    ``(epoch, last)`` of the last row handled. Raises as ``read_feed``."""
+    while True:
+        page = await read_feed(client, sale_id, after=after)
+        for row in page:
+            after = (row.epoch, row.last)
+            yield row
+        if len(page) < PAGE_ROWS:
+            await clock.sleep_ms(poll_ms)

@@ -1,0 +1,408 @@
+"""The stock counter in plain Python: the executable specification of the Lua.
+
+``ModelSale`` is one sale, pure: time is an argument, nothing waits. ``ModelLedger`` puts it behind the
+port, for tests; no server runs on it. Each Lua file names the method here that it mirrors, and the two
+must agree on every answer, every view and every row of the feed.
+
+What holds after every method, and the feed proves it: per item stock + adjusts = available + held +
+confirmed, nothing negative; per user held + confirmed <= limit; seq rises by one with every change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from liveserver.core.clock import Clock
+from liveserver.stock import checks, limits
+from liveserver.stock.ids import ReservationRef, parse_reservation_id, reservation_id
+from liveserver.stock.port import (
+    BelowHeldError,
+    Change,
+    Line,
+    Order,
+    Outcome,
+    Reservation,
+    ReservationState,
+    SaleClosedError,
+    SaleConflictError,
+    SaleSpec,
+    SaleStatus,
+    StockView,
+    Swept,
+    TooManyAdjustsError,
+    UnknownItemError,
+    UnknownReservationError,
+    UnknownSaleError,
+    Verdict,
+    WrongStateError,
+)
+from liveserver.stock.rows import (
+    Adjusted,
+    AnyRow,
+    Closed,
+    Confirmed,
+    Expired,
+    Frozen,
+    Granted,
+    Opened,
+    Ref,
+    Released,
+    Reserved,
+)
+from liveserver.stock.transitions import COUNTED, TARGET, TRANSITIONS, End
+
+REFUSAL = {
+    SaleStatus.SCHEDULED: Outcome.NOT_STARTED,
+    SaleStatus.PAUSED: Outcome.PAUSED,
+    SaleStatus.FROZEN: Outcome.FROZEN,
+    SaleStatus.CLOSED: Outcome.CLOSED,
+}
+SELLING = (SaleStatus.OPEN, SaleStatus.PAUSED)
+
+
+class Counters(msgspec.Struct):
+    """One item's units."""
+
+    available: int
+    held: int = 0
+    confirmed: int = 0
+    adjusted: int = 0
+
+    def move(self, source: str, target: str, units: int) -> None:
+        setattr(self, source, getattr(self, source) - units)
+        setattr(self, target, getattr(self, target) + units)
+
+
+class Record(msgspec.Struct):
+    """A reservation, and the fingerprint of the order that made it."""
+
+    command_id: str
+    lines: checks.Lines
+    state: ReservationState
+    due_ms: int
+
+
+class ModelSale:
+    def __init__(self, spec: SaleSpec, now_ms: int, command_id: str) -> None:
+        self.spec = spec
+        self.epoch = now_ms
+        self.seq = 0
+        self.at_ms = now_ms
+        self.status = SaleStatus.OPEN  # as written; ``status_at`` adds what the time says
+        self.counters = [Counters(item.stock) for item in spec.items]
+        self.number_of = {item.item_id: number for number, item in enumerate(spec.items)}
+        self.buyers: dict[str, list[Record]] = {}
+        self.due: list[
+            tuple[int, list[Ref]]
+        ] = []  # per granting call; oldest first, since holds are equally long
+        self.adjusts: dict[str, tuple[int, int, str, str]] = {}
+        self.feed: list[AnyRow] = []
+        self._row(Opened, now_ms, spec=spec, command_id=command_id)
+
+    # Reading
+
+    def status_at(self, now_ms: int) -> SaleStatus:
+        """What is closed is written so (``tick``), so whoever reads ``closed`` finds its row in the feed."""
+        if self.status in SELLING and now_ms < self.spec.opens_at_ms:
+            return SaleStatus.SCHEDULED
+        return self.status
+
+    def view(self, now_ms: int) -> StockView:
+        ids = [item.item_id for item in self.spec.items]
+        pairs = list(zip(ids, self.counters, strict=True))
+        return StockView(
+            sale_id=self.spec.sale_id,
+            epoch=self.epoch,
+            seq=self.seq,
+            status=self.status_at(max(now_ms, self.at_ms)),
+            available={item_id: counters.available for item_id, counters in pairs},
+            opens_at_ms=self.spec.opens_at_ms,
+            closes_at_ms=self.spec.closes_at_ms,
+            held={item_id: counters.held for item_id, counters in pairs},
+            confirmed={item_id: counters.confirmed for item_id, counters in pairs},
+            initial={item.item_id: item.stock for item in self.spec.items},
+            adjusted={item_id: counters.adjusted for item_id, counters in pairs},
+        )
+
+    def record(self, ref: Ref) -> Record | None:
+        records = self.buyers.get(ref.user_id, [])
+        return records[ref.place] if ref.place < len(records) else None
+
+    def reservation(self, ref: Ref) -> Reservation:
+        record = self.buyers[ref.user_id][ref.place]
+        return Reservation(
+            reservation_id=reservation_id(self.spec.sale_id, ref.user_id, ref.place),
+            sale_id=self.spec.sale_id,
+            user_id=ref.user_id,
+            command_id=record.command_id,
+            lines=tuple(Line(self.spec.items[number].item_id, units) for number, units in record.lines),
+            state=record.state,
+            expires_at_ms=record.due_ms,
+        )
+
+    def find(self, user_id: str, command_id: str) -> Ref | None:
+        for place, record in enumerate(self.buyers.get(user_id, [])):
+            if record.command_id == command_id:
+                return Ref(user_id, place)
+        return None
+
+    # Buying
+
+    def reserve(self, now_ms: int, orders: Sequence[Order]) -> tuple[list[Verdict], list[Ref]]:
+        """The verdicts, and what was found expired on the way."""
+        wanted = checks.numbered_batch(orders, self.number_of)
+        expired = self.sweep(now_ms)
+        now_ms = max(now_ms, self.at_ms)
+        first = self.seq + 1
+        granted: list[Granted] = []
+        verdicts = [
+            self._purchase(now_ms, order, lines, granted) for order, lines in zip(orders, wanted, strict=True)
+        ]
+        if granted:
+            due_ms = now_ms + self.spec.hold_ms
+            self.seq = first - 1
+            self._row(Reserved, now_ms, len(granted), due_ms=due_ms, orders=tuple(granted))
+            self.due.append((due_ms, [one.ref for one in granted]))
+        return verdicts, expired
+
+    def _purchase(self, now_ms: int, order: Order, lines: checks.Lines, granted: list[Granted]) -> Verdict:
+        known = self.find(order.user_id, order.command_id)
+        if known is not None:
+            if self.buyers[known.user_id][known.place].lines != lines:
+                return Verdict(Outcome.CONFLICT, self.epoch, self.seq)
+            reservation = self.reservation(known)
+            return Verdict(Outcome.RESERVED, self.epoch, self.seq, reservation, replayed=True)
+        refused = self._refusal(now_ms, order.user_id, lines)
+        if refused is not None:
+            return Verdict(refused, self.epoch, self.seq)
+        records = self.buyers.setdefault(order.user_id, [])
+        ref = Ref(order.user_id, len(records))
+        records.append(Record(order.command_id, lines, ReservationState.HELD, now_ms + self.spec.hold_ms))
+        for number, units in lines:
+            self.counters[number].move("available", "held", units)
+        self.seq += 1
+        granted.append(Granted(ref, order.command_id, lines))
+        return Verdict(Outcome.RESERVED, self.epoch, self.seq, self.reservation(ref))
+
+    def _refusal(self, now_ms: int, user_id: str, lines: checks.Lines) -> Outcome | None:
+        status = self.status_at(now_ms)
+        if status in REFUSAL:
+            return REFUSAL[status]
+        records = self.buyers.get(user_id, [])
+        used = sum(units for record in records if record.state in COUNTED for _, units in record.lines)
+        limit, asked = self.spec.limit_per_user, sum(units for _, units in lines)
+        if (limit and used + asked > limit) or len(records) >= limits.RECORDS_PER_BUYER_MAX:
+            return Outcome.LIMIT_REACHED
+        if any(self.counters[number].available < units for number, units in lines):
+            return Outcome.SOLD_OUT
+        return None
+
+    # The ends of a reservation
+
+    def finish(self, now_ms: int, ref: Ref, end: End, command_id: str) -> tuple[bool, list[Ref]]:
+        """(did this very call end it so, what was found expired). A hold past its due can only expire."""
+        now_ms = max(now_ms, self.at_ms)
+        record = self.record(ref)
+        if record is None:
+            raise UnknownReservationError(ref.user_id)
+        if record.state is TARGET[end]:
+            return False, []
+        if record.state is ReservationState.HELD and record.due_ms <= now_ms:
+            self._end(record, End.EXPIRE)
+            self._row(Expired, now_ms, refs=(ref,))
+            return False, [ref]
+        if record.state not in TRANSITIONS[end]:
+            return False, []
+        self._end(record, end)
+        self._row(Confirmed if end is End.CONFIRM else Released, now_ms, ref=ref, command_id=command_id)
+        return True, []
+
+    def sweep(self, now_ms: int) -> list[Ref]:
+        """Expires what is due: whole calls, oldest first, until they held ``SWEEP_ORDERS`` orders."""
+        now_ms = max(now_ms, self.at_ms)
+        scanned, expired = 0, []
+        while self.due and self.due[0][0] <= now_ms and scanned < limits.SWEEP_ORDERS:
+            _, refs = self.due.pop(0)
+            scanned += len(refs)
+            for ref in refs:
+                record = self.buyers[ref.user_id][ref.place]
+                if record.state in TRANSITIONS[End.EXPIRE]:
+                    self._end(record, End.EXPIRE)
+                    expired.append(ref)
+        if expired:
+            self._row(Expired, now_ms, len(expired), refs=tuple(expired))
+        return expired
+
+    def _end(self, record: Record, end: End) -> None:
+        before, record.state = record.state, TRANSITIONS[end][record.state]
+        for number, units in record.lines:
+            self.counters[number].move(
+                COUNTED.get(before, "available"), COUNTED.get(record.state, "available"), units
+            )
+
+    # The sale itself
+
+    def tick(self, now_ms: int) -> None:
+        """Before whatever else is done: has the clock closed the sale, that is a fact in the feed."""
+        if max(now_ms, self.at_ms) >= self.spec.closes_at_ms:
+            self.close(now_ms, actor="", command_id="")
+
+    def adjust(self, now_ms: int, number: int, delta: int, actor: str, reason: str, command_id: str) -> None:
+        now_ms = max(now_ms, self.at_ms)
+        asked = (number, delta, actor, reason)
+        known = self.adjusts.get(command_id)
+        if known == asked:
+            return
+        if known is not None:
+            raise SaleConflictError(command_id)
+        if self.status_at(now_ms) is SaleStatus.CLOSED:
+            raise SaleClosedError(self.spec.sale_id)
+        if len(self.adjusts) >= limits.ADJUSTS_MAX:
+            raise TooManyAdjustsError(self.spec.sale_id)
+        counters = self.counters[number]
+        if counters.available + delta < 0:
+            raise BelowHeldError(f"{counters.available} available")
+        self.adjusts[command_id] = asked
+        counters.available += delta
+        counters.adjusted += delta
+        self._row(
+            Adjusted, now_ms, item=number, delta=delta, actor=actor, reason=reason, command_id=command_id
+        )
+
+    def close(self, now_ms: int, actor: str, command_id: str) -> None:
+        if self.status is not SaleStatus.CLOSED:
+            self.status = SaleStatus.CLOSED
+            self._row(Closed, max(now_ms, self.at_ms), actor=actor, command_id=command_id)
+
+    def freeze(self, now_ms: int, reason: str, seen: str) -> None:
+        """Nothing is reserved until somebody reconciles. A closed sale needs no freezing."""
+        if self.status in SELLING:
+            self.status = SaleStatus.FROZEN
+            self._row(Frozen, max(now_ms, self.at_ms), reason=reason, seen=seen)
+
+    def _row(self, shape: Callable[..., AnyRow], now_ms: int, changes: int = 1, **fields: object) -> None:
+        first, self.seq, self.at_ms = self.seq + 1, self.seq + changes, now_ms
+        self.feed.append(shape(epoch=self.epoch, first=first, last=self.seq, at_ms=now_ms, **fields))
+
+
+class ModelLedger:
+    """Implements ``port.Ledger`` on ``ModelSale``. Nothing waits, so nothing can be cut short."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.sales: dict[str, ModelSale] = {}
+        self._seen: dict[str, tuple[int, int]] = {}
+
+    async def open(self, spec: SaleSpec, *, command_id: str) -> StockView:
+        checks.check_spec(spec)
+        checks.check_id(command_id, "command id")
+        sale = self.sales.get(spec.sale_id)
+        if sale is None:
+            sale = self.sales[spec.sale_id] = ModelSale(spec, self._clock.now_ms(), command_id)
+        elif sale.spec != spec:
+            raise SaleConflictError(spec.sale_id)
+        return self._seen_now(sale)
+
+    def learn(self, view: StockView) -> None:
+        known = self._seen.get(view.sale_id, (0, 0))
+        self._seen[view.sale_id] = max(known, (view.epoch, view.seq))
+
+    async def reserve(self, sale_id: str, orders: Sequence[Order]) -> tuple[list[Verdict], StockView]:
+        checks.check_batch(orders)
+        sale = self._sale(sale_id)
+        checks.numbered_batch(orders, sale.number_of)
+        self._begin(sale)
+        verdicts, _ = sale.reserve(self._clock.now_ms(), orders)
+        return verdicts, self._seen_now(sale)
+
+    async def confirm(self, reservation_id: str, *, command_id: str) -> Change:
+        return self._finish(parse_reservation_id(reservation_id), End.CONFIRM, command_id)
+
+    async def release(self, reservation_id: str, *, command_id: str, user_id: str | None = None) -> Change:
+        ref = parse_reservation_id(reservation_id)
+        if user_id is not None and user_id != ref.user_id:
+            raise UnknownReservationError(reservation_id)
+        return self._finish(ref, End.RELEASE, command_id)
+
+    def _finish(self, named: ReservationRef, end: End, command_id: str) -> Change:
+        checks.check_id(command_id, "command id")
+        sale = self.sales.get(named.sale_id)
+        if sale is None:
+            raise UnknownReservationError(named.user_id)
+        ref = Ref(named.user_id, named.place)
+        self._begin(sale)
+        changed, _ = sale.finish(self._clock.now_ms(), ref, end, command_id)
+        view, reservation = self._seen_now(sale), sale.reservation(ref)
+        if reservation.state is not TARGET[end]:
+            raise WrongStateError(reservation)
+        return Change(reservation, changed, view)
+
+    async def expire(self, sale_id: str) -> Swept:
+        sale = self._sale(sale_id)
+        self._begin(sale)
+        now_ms = self._clock.now_ms()
+        expired = [sale.reservation(ref) for ref in sale.sweep(now_ms)]
+        more = bool(sale.due) and sale.due[0][0] <= max(now_ms, sale.at_ms)
+        return Swept(expired, self._seen_now(sale), more)
+
+    async def adjust(
+        self, sale_id: str, item_id: str, delta: int, *, actor: str, reason: str, command_id: str
+    ) -> StockView:
+        checks.check_adjust(delta, actor, reason, command_id)
+        sale = self._sale(sale_id)
+        if item_id not in sale.number_of:
+            raise UnknownItemError(item_id)
+        self._begin(sale)
+        sale.adjust(self._clock.now_ms(), sale.number_of[item_id], delta, actor, reason, command_id)
+        return self._seen_now(sale)
+
+    async def close(self, sale_id: str, *, actor: str, command_id: str) -> StockView:
+        checks.check_id(actor, "actor")
+        checks.check_id(command_id, "command id")
+        sale = self._sale(sale_id)
+        self._begin(sale)
+        sale.close(self._clock.now_ms(), actor, command_id)
+        return self._seen_now(sale)
+
+    async def view(self, sale_id: str) -> StockView:
+        sale = self._sale(sale_id)
+        if self._clock.now_ms() >= sale.spec.closes_at_ms and sale.status is not SaleStatus.CLOSED:
+            return (await self.expire(sale_id)).view
+        return self._seen_now(sale)
+
+    async def lookup(self, sale_id: str, user_id: str, command_id: str) -> Reservation | None:
+        sale = self._sale(sale_id)
+        ref = sale.find(user_id, command_id)
+        return None if ref is None else sale.reservation(ref)
+
+    async def reservation(self, reservation_id: str) -> Reservation:
+        named = parse_reservation_id(reservation_id)
+        ref = Ref(named.user_id, named.place)
+        sale = self.sales.get(named.sale_id)
+        if sale is None or sale.record(ref) is None:
+            raise UnknownReservationError(reservation_id)
+        return sale.reservation(ref)
+
+    async def reservations_of(self, sale_id: str, user_id: str) -> list[Reservation]:
+        sale = self._sale(sale_id)
+        return [sale.reservation(Ref(user_id, place)) for place in range(len(sale.buyers.get(user_id, [])))]
+
+    def _sale(self, sale_id: str) -> ModelSale:
+        if sale_id not in self.sales:
+            raise UnknownSaleError(sale_id)
+        return self.sales[sale_id]
+
+    def _begin(self, sale: ModelSale) -> None:
+        """Has the store less than this process has seen: freeze, then take what is there for the truth."""
+        seen = self._seen.get(sale.spec.sale_id, (0, 0))
+        if seen > (sale.epoch, sale.seq):
+            sale.freeze(self._clock.now_ms(), "behind", f"{seen[0]}-{seen[1]}")
+            self._seen[sale.spec.sale_id] = (sale.epoch, sale.seq)
+        sale.tick(self._clock.now_ms())
+
+    def _seen_now(self, sale: ModelSale) -> StockView:
+        view = sale.view(self._clock.now_ms())
+        self.learn(view)
+        return view

@@ -1,0 +1,162 @@
+"""The rows of a sale's feed, typed. ``FEED.md`` is the format; this reads it.
+
+Pure: bytes in, rows out. A row that isn't as the document says raises ``ValueError``, since the feed is
+proof or nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from liveserver.stock.port import SaleItem, SaleSpec
+
+
+class Ref(msgspec.Struct, frozen=True, order=True):
+    """A reservation as the feed names it."""
+
+    user_id: str
+    place: int
+
+
+class Granted(msgspec.Struct, frozen=True):
+    """One order of a ``reserve`` row."""
+
+    ref: Ref
+    command_id: str
+    lines: tuple[tuple[int, int], ...]  # (item number, quantity), rising
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """Covers the seqs ``first..last``."""
+
+    epoch: int
+    first: int
+    last: int
+    at_ms: int
+
+
+class Opened(Row, frozen=True, kw_only=True):
+    spec: SaleSpec
+    command_id: str
+
+
+class Reserved(Row, frozen=True, kw_only=True):
+    due_ms: int
+    orders: tuple[Granted, ...]
+
+
+class Confirmed(Row, frozen=True, kw_only=True):
+    ref: Ref
+    command_id: str
+
+
+class Released(Row, frozen=True, kw_only=True):
+    ref: Ref
+    command_id: str
+
+
+class Expired(Row, frozen=True, kw_only=True):
+    refs: tuple[Ref, ...]
+
+
+class Adjusted(Row, frozen=True, kw_only=True):
+    item: int
+    delta: int
+    actor: str
+    reason: str
+    command_id: str
+
+
+class Closed(Row, frozen=True, kw_only=True):
+    """``actor`` is empty when the clock closed the sale."""
+
+    actor: str
+    command_id: str
+
+
+class Frozen(Row, frozen=True, kw_only=True):
+    reason: str  # behind, restarted
+    seen: str  # "epoch-seq" some process had seen
+
+
+AnyRow = Opened | Reserved | Confirmed | Released | Expired | Adjusted | Closed | Frozen
+
+
+def parse_row(sale_id: str, entry_id: bytes, fields: Mapping[bytes, bytes]) -> AnyRow:
+    try:
+        return _parse(sale_id, entry_id, {key.decode(): value.decode() for key, value in fields.items()})
+    except (KeyError, ValueError) as error:
+        raise ValueError(f"entry {entry_id!r} is no row of a feed: {error!r}") from error
+
+
+def _parse(sale_id: str, entry_id: bytes, field: dict[str, str]) -> AnyRow:
+    epoch, last = map(int, entry_id.split(b"-"))
+    kind, first, at_ms = field["kind"], int(field["first"]), int(field["at"])
+    match kind:
+        case "open":
+            spec = SaleSpec(
+                sale_id=sale_id,
+                items=parse_items(field["items"]),
+                limit_per_user=int(field["limit"]),
+                opens_at_ms=int(field["opens"]),
+                closes_at_ms=int(field["closes"]),
+                hold_ms=int(field["hold"]),
+            )
+            return Opened(
+                epoch=epoch, first=first, last=last, at_ms=at_ms, spec=spec, command_id=field["command"]
+            )
+        case "reserve":
+            orders = tuple(map(_granted, field["orders"].split("\n")))
+            due_ms = int(field["due"])
+            return Reserved(epoch=epoch, first=first, last=last, at_ms=at_ms, due_ms=due_ms, orders=orders)
+        case "confirm" | "release":
+            shape = Confirmed if kind == "confirm" else Released
+            ref = _ref(field["reservation"])
+            return shape(
+                epoch=epoch, first=first, last=last, at_ms=at_ms, ref=ref, command_id=field["command"]
+            )
+        case "expire":
+            refs = tuple(map(_ref, field["reservations"].split("\n")))
+            return Expired(epoch=epoch, first=first, last=last, at_ms=at_ms, refs=refs)
+        case "adjust":
+            return Adjusted(
+                epoch=epoch,
+                first=first,
+                last=last,
+                at_ms=at_ms,
+                item=int(field["item"]),
+                delta=int(field["delta"]),
+                actor=field["actor"],
+                reason=field["reason"],
+                command_id=field["command"],
+            )
+        case "close":
+            actor, command = field["actor"], field["command"]
+            return Closed(epoch=epoch, first=first, last=last, at_ms=at_ms, actor=actor, command_id=command)
+        case "freeze":
+            reason, seen = field["reason"], field["seen"]
+            return Frozen(epoch=epoch, first=first, last=last, at_ms=at_ms, reason=reason, seen=seen)
+        case _:
+            raise ValueError(f"unknown kind {kind!r}")
+
+
+def parse_items(text: str) -> tuple[SaleItem, ...]:
+    pairs = (part.split("=") for part in text.split(" "))
+    return tuple(SaleItem(item_id, int(stock)) for item_id, stock in pairs)
+
+
+def parse_lines(text: str) -> tuple[tuple[int, int], ...]:
+    pairs = (part.split("=") for part in text.split(","))
+    return tuple((int(item), int(quantity)) for item, quantity in pairs)
+
+
+def _ref(text: str) -> Ref:
+    user_id, place = text.split(" ")
+    return Ref(user_id, int(place))
+
+
+def _granted(text: str) -> Granted:
+    user_id, place, command_id, lines = text.split(" ")
+    return Granted(Ref(user_id, int(place)), command_id, parse_lines(lines))

@@ -1,0 +1,49 @@
+"""The Lua files, each with what is put before it: our limits, the transition table, common.lua.
+
+So a number or a transition stands in one place, and the scripts' text (their sha) changes with it.
+"""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import Final
+
+from liveserver.stock import limits, transitions
+from liveserver.valkey.scripts import Script
+
+_FOLDER: Final = files("liveserver.stock") / "lua"
+
+_LIMITS: Final = "\n".join(
+    (
+        f"local BUYER_RECORDS_MAX = {limits.RECORDS_PER_BUYER_MAX}",
+        f"local ADJUSTS_MAX = {limits.ADJUSTS_MAX}",
+        f"local SWEEP_ORDERS = {limits.SWEEP_ORDERS}",
+        f"local SKEW_MS_MAX = {limits.SKEW_MS_MAX}",
+    )
+)
+_PRELUDE: Final = "\n".join((_LIMITS, transitions.LUA, (_FOLDER / "common.lua").read_text("utf-8")))
+
+
+def _script(name: str) -> Script:
+    return Script.read(_FOLDER, name, prelude=_PRELUDE)
+
+
+OPEN: Final = _script("open.lua")
+RESERVE: Final = _script("reserve.lua")
+CONFIRM: Final = _script("confirm.lua")
+RELEASE: Final = _script("release.lua")
+EXPIRE: Final = _script("expire.lua")
+ADJUST: Final = _script("adjust.lua")
+CLOSE: Final = _script("close.lua")
+VIEW: Final = _script("view.lua")
+LOOKUP: Final = _script("lookup.lua")
+
+
+def keys_of(sale_id: str) -> tuple[str, ...]:
+    """One hash tag: all of a sale lives in one slot."""
+    tag = f"{{sale:{sale_id}}}"
+    return (f"{tag}:meta", f"{tag}:buyers", f"{tag}:feed", f"{tag}:due", f"{tag}:adjusts")
+
+
+def feed_key(sale_id: str) -> str:
+    return keys_of(sale_id)[2]

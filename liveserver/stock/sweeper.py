@@ -1,0 +1,65 @@
+"""Expires what is due, each second, in every sale this process holds.
+
+Every process sweeps for itself: the script makes it harmless that several do, and none is needed. The
+views it brings home also heal displays that missed a relayed one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Final
+
+import structlog
+
+from liveserver.core.clock import Clock
+from liveserver.stock.port import Ledger, LedgerError, Reservation, StockView
+
+PERIOD_MS: Final = 1_000
+ROUNDS_MAX: Final = 50  # sweeps of one sale in one beat: at least 5,000 orders
+
+log = structlog.get_logger(__name__)
+
+
+class Sweeper:
+    """``sales`` names the sales held now. ``on_expired`` gets the reservations a sweep ended, ``on_view``
+    every view. Both must not raise."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        clock: Clock,
+        sales: Callable[[], Collection[str]],
+        *,
+        on_expired: Callable[[list[Reservation]], None],
+        on_view: Callable[[StockView], None],
+        period_ms: int = PERIOD_MS,
+    ) -> None:
+        self._ledger = ledger
+        self._clock = clock
+        self._sales = sales
+        self._on_expired = on_expired
+        self._on_view = on_view
+        self._period_ms = period_ms
+
+    async def run(self) -> None:
+        """Until cancelled, which is safe at any point: what is due stays due."""
+        while True:
+            await self.beat()
+            await self._clock.sleep_ms(self._period_ms)
+
+    async def beat(self) -> None:
+        """One beat. A sale whose store is away is left for the next one."""
+        for sale_id in tuple(self._sales()):
+            try:
+                await self._sweep(sale_id)
+            except LedgerError as error:
+                log.warning("a sale could not be swept", sale=sale_id, why=error.code)
+
+    async def _sweep(self, sale_id: str) -> None:
+        for _ in range(ROUNDS_MAX):
+            swept = await self._ledger.expire(sale_id)
+            if swept.expired:
+                self._on_expired(swept.expired)
+            self._on_view(swept.view)
+            if not swept.more:
+                return

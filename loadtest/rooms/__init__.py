@@ -1,0 +1,1 @@
+"""Recordings that ship with the load test, and the generator they were written by."""

@@ -1,0 +1,206 @@
+"""A sale's feed, decoded and folded: the counters after every single change.
+
+Written from the feed's published description alone; it shares no code with the server. The fold never
+stops at something wrong: it notes it under one of ``LAWS`` and goes on, so that each check can report its
+own law and the others stay readable.
+
+    join     rows follow each other without a gap, (epoch, seq) rising
+    balance  stock + adjusts = available + held + confirmed, nothing negative, at every change
+    window   nothing is reserved before the opening, after the close, or at a wrong moment of its hold
+    once     a (user, command) is granted at most once; an end is applied to a held reservation only
+    limit    one user's held + confirmed units never exceed the sale's limit
+    format   a row that can't be read
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from loadtest.verdict.case import Case, Entry
+
+LAWS: Final = ("join", "balance", "window", "once", "limit", "format")
+
+Ref = tuple[str, int]  # user, place
+
+
+@dataclass
+class Held:
+    """A reservation as the feed tells it."""
+
+    user: str
+    place: int
+    command: str
+    lines: dict[str, int]  # item id -> units
+    due_ms: int
+    seq: int  # of its grant
+    state: str = "held"
+
+    @property
+    def units(self) -> int:
+        return sum(self.lines.values())
+
+
+@dataclass
+class Sale:
+    """A folded feed. ``at[seq]`` is the available units per item right after that change."""
+
+    sale_id: str
+    items: list[str] = field(default_factory=list)
+    limit: int = 0
+    opens_ms: int = 0
+    closes_ms: int = 0
+    epoch: int = 0
+    seq: int = 0
+    closed: bool = False
+    frozen: bool = False
+    initial: dict[str, int] = field(default_factory=dict)
+    adjusted: dict[str, int] = field(default_factory=dict)
+    available: dict[str, int] = field(default_factory=dict)
+    held: dict[str, int] = field(default_factory=dict)
+    confirmed: dict[str, int] = field(default_factory=dict)
+    units_by_user: dict[str, int] = field(default_factory=dict)
+    reservations: dict[Ref, Held] = field(default_factory=dict)
+    grants: dict[tuple[str, str], list[Held]] = field(default_factory=dict)  # (user, command)
+    at: dict[int, dict[str, int]] = field(default_factory=dict)
+    epoch_at: dict[int, int] = field(default_factory=dict)
+    seen_seq: int = 0  # the last change a viewer can see: of available, or of the status
+    problems: dict[str, list[str]] = field(default_factory=lambda: {law: [] for law in LAWS})
+
+    def available_at(self, epoch: int, seq: int) -> dict[str, int] | None:
+        """None: the feed has no such instant. A new epoch begins where the last one stood."""
+        if seq not in self.at or self.epoch_at[seq] > epoch or epoch < 1:
+            return None
+        return self.at[seq]
+
+    def grant_of(self, reservation_id: str) -> Held | None:
+        """By the id clients see: ``sale~user~place``."""
+        sale_id, _, rest = reservation_id.partition("~")
+        user, _, place = rest.rpartition("~")
+        if sale_id != self.sale_id or not place.isdigit():
+            return None
+        return self.reservations.get((user, int(place)))
+
+    def _wrong(self, law: str, what: str) -> None:
+        self.problems[law].append(f"sale {self.sale_id} seq {self.seq}: {what}")
+
+
+def fold_all(case: Case) -> dict[str, Sale]:
+    return {sale_id: fold(sale_id, entries) for sale_id, entries in case.feeds.items()}
+
+
+def fold(sale_id: str, entries: Iterable[Entry]) -> Sale:
+    sale = Sale(sale_id)
+    for entry in entries:
+        try:
+            row = {name: value.decode() for name, value in entry.fields.items()}
+            _row(sale, entry, row)
+        except (KeyError, ValueError, IndexError) as error:
+            sale._wrong("format", f"row {entry.epoch}-{entry.number} can't be read: {error!r}")
+    return sale
+
+
+def _row(sale: Sale, entry: Entry, row: dict[str, str]) -> None:
+    first, at_ms = int(row["first"]), int(row["at"])
+    if first != sale.seq + 1 or entry.number < first or entry.epoch < max(sale.epoch, 1):
+        sale._wrong(
+            "join", f"the next row covers {first}..{entry.number} of epoch {entry.epoch}, was {sale.epoch}"
+        )
+    sale.epoch, sale.seq = entry.epoch, first - 1
+    match row["kind"]:
+        case "open":
+            _open(sale, row)
+        case "reserve":
+            for order in row["orders"].split("\n"):
+                _reserve(sale, order, int(row["due"]), at_ms)
+        case "confirm" | "release" as kind:
+            _end(sale, row["reservation"], kind, at_ms)
+        case "expire":
+            for ref in row["reservations"].split("\n"):
+                _end(sale, ref, "expire", at_ms)
+        case "adjust":
+            item, delta = sale.items[int(row["item"])], int(row["delta"])
+            sale.adjusted[item] += delta
+            _step(sale, {item: delta}, {}, {})
+        case "close" | "freeze" as kind:
+            sale.closed, sale.frozen = sale.closed or kind == "close", sale.frozen or kind == "freeze"
+            _step(sale, {}, {}, {})
+            sale.seen_seq = sale.seq
+        case other:
+            raise ValueError(f"unknown kind {other!r}")
+    if sale.seq != entry.number:
+        sale._wrong("join", f"the row says it ends at {entry.number}")
+        sale.seq = entry.number
+
+
+def _open(sale: Sale, row: dict[str, str]) -> None:
+    if sale.items:
+        sale._wrong("once", "opened twice")
+    stock = {item: int(units) for item, units in (pair.split("=") for pair in row["items"].split(" "))}
+    sale.items = list(stock)
+    sale.initial = dict(stock)
+    sale.limit, sale.opens_ms, sale.closes_ms = int(row["limit"]), int(row["opens"]), int(row["closes"])
+    for counters in (sale.available, sale.held, sale.confirmed, sale.adjusted):
+        counters.update(dict.fromkeys(stock, 0))
+    _step(sale, stock, {}, {})
+
+
+def _reserve(sale: Sale, order: str, due_ms: int, at_ms: int) -> None:
+    user, place, command, text = order.split(" ")
+    lines = {
+        sale.items[int(number)]: int(quantity)
+        for number, quantity in (pair.split("=") for pair in text.split(","))
+    }
+    held = Held(user, int(place), command, lines, due_ms, sale.seq + 1)
+    _step(sale, {item: -n for item, n in lines.items()}, lines, {})
+    if sale.closed or sale.frozen or not sale.opens_ms <= at_ms < sale.closes_ms:
+        sale._wrong("window", f"{user} was granted {command} outside the sale's window")
+    if (user, held.place) in sale.reservations:
+        sale._wrong("once", f"place {held.place} of {user} was given twice")
+    sale.reservations[user, held.place] = held
+    grants = sale.grants.setdefault((user, command), [])
+    grants.append(held)
+    if len(grants) > 1:
+        sale._wrong("once", f"{user} was granted {command} twice")
+    units = sale.units_by_user[user] = sale.units_by_user.get(user, 0) + held.units
+    if sale.limit and units > sale.limit:
+        sale._wrong("limit", f"{user} has {units} units, the limit is {sale.limit}")
+
+
+def _end(sale: Sale, text: str, kind: str, at_ms: int) -> None:
+    user, place = text.split(" ")
+    held = sale.reservations.get((user, int(place)))
+    if held is None or held.state != "held":
+        sale._wrong("once", f"{kind} of {text}, which is {held.state if held else 'unknown'}")
+        _step(sale, {}, {}, {})
+        return
+    if (at_ms < held.due_ms) == (kind == "expire"):
+        sale._wrong("window", f"{kind} of {text} at {at_ms}, due {held.due_ms}")
+    gone = {item: -n for item, n in held.lines.items()}
+    if kind == "confirm":
+        held.state = "confirmed"
+        _step(sale, {}, gone, held.lines)
+    else:
+        held.state = "expired" if kind == "expire" else "released"
+        sale.units_by_user[user] -= held.units
+        _step(sale, held.lines, gone, {})
+
+
+def _step(sale: Sale, available: dict[str, int], held: dict[str, int], confirmed: dict[str, int]) -> None:
+    """One change: one seq."""
+    sale.seq += 1
+    counters = ((sale.available, available), (sale.held, held), (sale.confirmed, confirmed))
+    for counter, deltas in counters:
+        for item, delta in deltas.items():
+            counter[item] += delta
+            if counter[item] < 0:
+                sale._wrong("balance", f"item {item} stands at {counter[item]}")
+    for item in sale.items:
+        owned = sale.available[item] + sale.held[item] + sale.confirmed[item]
+        if owned != sale.initial[item] + sale.adjusted[item]:
+            sale._wrong("balance", f"item {item}: {owned} units of {sale.initial[item]} + adjusts")
+    if available:
+        sale.seen_seq = sale.seq
+    sale.at[sale.seq] = dict(sale.available)
+    sale.epoch_at[sale.seq] = sale.epoch

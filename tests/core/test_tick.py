@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from liveserver.core.tick import Tick
+
+from .make import NOW_MS, many
+
+
+def broadcast(tick: Tick, now_ms: int, took_ms: int = 0) -> None:
+    tick.started(now_ms)
+    tick.finished(now_ms + took_ms)
+
+
+def test_a_quiet_room_has_nothing_due() -> None:
+    tick = Tick()
+    assert tick.next_due(NOW_MS) is None
+    assert not tick.is_wanted
+
+
+def test_the_first_event_after_quiet_goes_at_once() -> None:
+    tick = Tick()
+    tick.wanted()
+    assert tick.next_due(NOW_MS) == NOW_MS
+    broadcast(tick, NOW_MS)
+    assert tick.next_due(NOW_MS + 1) is None
+    tick.wanted()
+    assert tick.next_due(NOW_MS + 5_000) == NOW_MS + 5_000
+
+
+def test_what_comes_soon_after_waits_for_the_period_from_start_to_start() -> None:
+    tick = Tick()
+    tick.wanted()
+    broadcast(tick, NOW_MS, took_ms=20)
+    tick.wanted()
+    assert tick.next_due(NOW_MS + 21) == NOW_MS + 100
+    assert tick.next_due(NOW_MS + 100) == NOW_MS + 100
+
+
+def test_what_comes_while_a_broadcast_runs_waits_for_its_end() -> None:
+    tick = Tick()
+    tick.wanted()
+    tick.started(NOW_MS)
+    tick.wanted()
+    assert tick.next_due(NOW_MS + 500) is None
+    tick.finished(NOW_MS + 500)
+    assert tick.is_wanted
+    assert tick.next_due(NOW_MS + 500) == NOW_MS + 1_000
+
+
+def test_a_slow_broadcast_stretches_the_period_once() -> None:
+    tick = Tick()
+    for took_ms, period_ms in ((0, 100), (50, 100), (51, 102), (300, 600), (0, 100)):
+        tick.wanted()
+        now_ms = tick.next_due(NOW_MS)
+        assert now_ms is not None
+        broadcast(tick, now_ms, took_ms)
+        tick.wanted()
+        assert tick.next_due(NOW_MS) == now_ms + period_ms
+
+
+def test_two_broadcasts_at_once_are_our_mistake() -> None:
+    tick = Tick()
+    with pytest.raises(AssertionError):
+        tick.finished(NOW_MS)
+    tick.started(NOW_MS)
+    with pytest.raises(AssertionError):
+        tick.started(NOW_MS)
+
+
+@many
+@given(st.lists(st.tuples(st.integers(0, 400), st.integers(0, 400)), min_size=1))
+def test_never_busy_for_more_than_half_of_the_time(steps: list[tuple[int, int]]) -> None:
+    tick, now_ms, busy_ms, starts = Tick(), NOW_MS, 0, [NOW_MS - 1_000]
+    for quiet_ms, took_ms in steps:
+        now_ms += quiet_ms
+        tick.wanted()
+        due_ms = tick.next_due(now_ms)
+        assert due_ms is not None
+        assert due_ms >= now_ms
+        assert due_ms - starts[-1] >= max(100, 2 * busy_ms)
+        starts.append(due_ms)
+        busy_ms = took_ms
+        broadcast(tick, due_ms, took_ms)
+        now_ms = due_ms + took_ms

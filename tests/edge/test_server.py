@@ -1,0 +1,65 @@
+"""Starting and stopping inside a running loop."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+
+import pytest
+
+from liveserver.edge import server as server_module
+from liveserver.edge.server import serve
+from tests.clock import ManualClock
+from tests.edge.conftest import Edge, echo_app
+from tests.edge.peers import Raw, Recorder, eventually, request
+
+
+async def test_port_0_is_told_and_signals_are_left_alone() -> None:
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    serving = await serve(echo_app(), Recorder(), "127.0.0.1", 0, clock=ManualClock())
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+    assert serving.port > 0
+    assert serving.url == f"http://127.0.0.1:{serving.port}"
+    raw = await Raw.connect(serving.port)
+    raw.say(request())
+    assert (await raw.answer()).status == 101
+    raw.leave()
+    await serving.stop()
+    await serving.wait()
+    again = await serve(echo_app(), Recorder(), "127.0.0.1", serving.port, clock=ManualClock())
+    await again.stop()
+
+
+async def test_a_taken_address_is_an_oserror(edge: Edge) -> None:
+    with pytest.raises(OSError, match="in use"):
+        await serve(echo_app(), Recorder(), "127.0.0.1", edge.port, clock=ManualClock())
+
+
+async def test_ipv6() -> None:
+    serving = await serve(echo_app(), Recorder(), "::1", 0, clock=ManualClock())
+    assert serving.url == f"http://[::1]:{serving.port}"
+    plain = socket.create_connection(("::1", serving.port))
+    plain.close()
+    await serving.stop()
+
+
+async def test_nothing_runs_on_after_stop() -> None:
+    before = asyncio.all_tasks()
+    serving = await serve(echo_app(), Recorder(), "127.0.0.1", 0, clock=ManualClock())
+    await serving.stop()
+    assert asyncio.all_tasks() == before
+
+
+async def test_stop_cuts_who_will_not_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock stands still, so no deadline of the keepalive's helps: the stop's own bound does."""
+    monkeypatch.setattr(server_module, "STOP_SECONDS_MAX", 0)
+    owner = Recorder()
+    serving = await serve(echo_app(), owner, "127.0.0.1", 0, clock=ManualClock())
+    raw = await Raw.connect(serving.port)
+    await raw.upgrade()
+    await serving.stop()
+    assert (await raw.frame()).code == 1001
+    await raw.ended()
+    await eventually(lambda: owner.codes == [1001])
+    raw.leave()

@@ -1,0 +1,170 @@
+"""Slices, lane order, turns: what is written when, and what is counted."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from liveserver.commands.session import Session
+from liveserver.core.limits import SessionRates
+from liveserver.core.rate import SessionLimits
+from liveserver.hub import broadcaster as b
+from liveserver.hub.encoded import Encoded, Variant
+from liveserver.hub.seats import Seat, Seats, SeatState
+from protocol.codec import JSON, MSGPACK
+from protocol.frames import Frame
+
+PLAIN = Variant(JSON, False)
+
+
+class Pen:
+    """Writes down what is written, and may do something at a certain write."""
+
+    def __init__(self, log: list[tuple[str, bytes]], name: str) -> None:
+        self.log = log
+        self.name = name
+        self.then: Callable[[], None] = lambda: None
+
+    def write(self, frame: bytes) -> None:
+        self.log.append((self.name, frame))
+        self.then()
+
+
+def seat(log: list[tuple[str, bytes]], name: str, variant: Variant = PLAIN, cursor: int = 0) -> Seat:
+    session = Session(name, SessionLimits(SessionRates()), lambda _: None)
+    return Seat(session, Pen(log, name), variant, cursor)
+
+
+def seats_of(log: list[tuple[str, bytes]], count: int) -> list[Seat]:
+    return [seat(log, f"{n}") for n in range(count)]
+
+
+class Sums:
+    def __init__(self) -> None:
+        self.told: list[dict[str, int]] = []
+
+    def __call__(self, **sums: int) -> None:
+        self.told.append(sums)
+
+
+class EndlessTime:
+    """Every look at the clock says that the slice is over."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        self.now += 1.0
+        return self.now
+
+
+async def turns(count: int = 200) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+async def test_everybody_captured_gets_the_same_bytes_once() -> None:
+    log: list[tuple[str, bytes]] = []
+    seats = Seats()
+    for n in range(100):
+        seats.add(seat(log, f"j{n}"))
+        seats.add(seat(log, f"m{n}", Variant(MSGPACK, False)))
+    sums = Sums()
+    encoded = Encoded(Frame(room="r", t=1, n=1))
+    caster = b.Broadcaster(asyncio.get_running_loop())
+    caster.submit_tick(b.TickJob(encoded, seats.captured(), sums))
+    await turns()
+    assert sums.told == [{"captured": 200, "written": 200, "paused": 0, "closed": 0}]
+    assert sorted(name for name, _ in log) == sorted(
+        [f"j{n}" for n in range(100)] + [f"m{n}" for n in range(100)]
+    )
+    assert {frame for name, frame in log if name[0] == "j"} == {encoded.bytes_for(PLAIN)}
+    assert len({id(frame) for _, frame in log}) == 2, "encoded once per variant"
+
+
+async def test_a_large_audience_is_written_in_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(b, "perf_counter", EndlessTime())
+    log: list[tuple[str, bytes]] = []
+    seats = seats_of(log, 10 * b.WRITES_PER_LOOK)
+    sums = Sums()
+    caster = b.Broadcaster(asyncio.get_running_loop())
+    caster.submit_tick(b.TickJob(Encoded(Frame(room="r", t=1, n=1)), [(PLAIN, seats)], sums))
+    written = []
+    while not sums.told:
+        await asyncio.sleep(0)
+        written.append(len(log))
+    steps = [after - before for before, after in zip([0, *written], written, strict=False)]
+    assert max(steps) == b.WRITES_PER_LOOK, "between two slices the loop has its turn"
+    assert len(log) == 10 * b.WRITES_PER_LOOK
+
+
+async def test_critical_goes_before_ticks_even_in_the_middle_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(b, "perf_counter", EndlessTime())
+    log: list[tuple[str, bytes]] = []
+    seats = seats_of(log, 4 * b.WRITES_PER_LOOK)
+    caster = b.Broadcaster(asyncio.get_running_loop())
+    tick = Encoded(Frame(room="r", t=1, n=1))
+    caster.submit_tick(b.TickJob(tick, [(PLAIN, seats)], Sums()))
+    await turns(2)
+    under_way = len(log)
+    assert 0 < under_way < len(seats)
+    done: list[bool] = []
+
+    def bring(one: Seat) -> None:
+        one.writer.write(b"critical")
+
+    caster.submit_critical(b.CriticalJob(seats, bring, lambda: done.append(True)))
+    await turns()
+    order = [frame == b"critical" for _, frame in log[under_way:]]
+    assert order == [True] * len(seats) + [False] * (len(seats) - under_way)
+    assert done == [True]
+
+
+async def test_rooms_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(b, "perf_counter", EndlessTime())
+    log: list[tuple[str, bytes]] = []
+    caster = b.Broadcaster(asyncio.get_running_loop())
+    for room in ("a", "b"):
+        seats = [seat(log, room) for _ in range(3 * b.WRITES_PER_LOOK)]
+        caster.submit_tick(b.TickJob(Encoded(Frame(room=room, t=1, n=1)), [(PLAIN, seats)], Sums()))
+    await turns()
+    names = "".join(name for name, _ in log)
+    chunk = b.WRITES_PER_LOOK
+    assert names == ("a" * chunk + "b" * chunk) * 3
+
+
+async def test_who_pauses_or_goes_in_the_middle_is_counted_not_written() -> None:
+    log: list[tuple[str, bytes]] = []
+    first, second, third = seats_of(log, 3)
+    pen = first.writer
+    assert isinstance(pen, Pen)
+
+    def meanwhile() -> None:
+        second.state = SeatState.PAUSED
+        third.state = SeatState.GONE
+
+    pen.then = meanwhile
+    sums = Sums()
+    caster = b.Broadcaster(asyncio.get_running_loop())
+    caster.submit_tick(b.TickJob(Encoded(Frame(room="r", t=1, n=1)), [(PLAIN, [first, second, third])], sums))
+    await turns()
+    assert [name for name, _ in log] == ["0"]
+    assert sums.told == [{"captured": 3, "written": 1, "paused": 1, "closed": 1}]
+    assert second.missed, "he is owed the full state"
+
+
+def test_a_seat_leaves_its_list_once() -> None:
+    log: list[tuple[str, bytes]] = []
+    seats = Seats()
+    one, two = seats_of(log, 2)
+    seats.add(one)
+    seats.add(two)
+    seats.remove(one)
+    seats.remove(one)
+    assert len(seats) == 1
+    assert list(seats) == [two]
+    assert one.state is SeatState.GONE
+    seats.remove(two)
+    assert seats.captured() == []

@@ -1,0 +1,79 @@
+"""The fold of a sale's feed: each law on the smallest feed that breaks it, and the published example."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from loadtest.verdict.case import Entry
+from loadtest.verdict.feed import LAWS, Sale, fold
+
+EPOCH = 1_767_000_000_000
+OPENED: dict[str, Any] = {
+    "kind": "open", "items": "red=3 blue=1", "limit": "2", "hold": "60000", "command": "o1",
+    "opens": str(EPOCH), "closes": str(EPOCH + 3_600_000),
+}  # fmt: skip
+
+
+def row(last: int, at_ms: int = 0, *, first: int | None = None, epoch: int = EPOCH, **fields: str) -> Entry:
+    texts = {"first": str(last if first is None else first), "at": str(EPOCH + at_ms), **fields}
+    return Entry(epoch, last, {name: text.encode() for name, text in texts.items()})
+
+
+def reserve(last: int, *orders: str, at_ms: int = 1_000) -> Entry:
+    due = str(EPOCH + at_ms + 60_000)
+    first = last - len(orders) + 1
+    return row(last, at_ms, first=first, kind="reserve", due=due, orders="\n".join(orders))
+
+
+def folded(*entries: Entry) -> Sale:
+    return fold("s1", [row(1, **OPENED), *entries])
+
+
+def test_the_published_example() -> None:
+    sale = folded(
+        reserve(3, "ann 0 c1 0=2", "bob 0 b-77 0=1,1=1"),
+        row(4, 9_000, kind="confirm", reservation="ann 0", command="pay-1"),
+        row(5, 62_000, kind="expire", reservations="bob 0"),
+        row(6, 70_000, kind="adjust", item="0", delta="-1", actor="eve", reason="broken", command="a1"),
+        row(7, 3_600_400, kind="close", actor="", command=""),
+    )
+    assert not any(sale.problems.values()), sale.problems
+    assert sale.available == {"red": 0, "blue": 1}
+    assert sale.held == {"red": 0, "blue": 0} and sale.confirmed == {"red": 2, "blue": 0}
+    assert sale.available_at(EPOCH, 2) == {"red": 1, "blue": 1}, "inside a row"
+    assert sale.available_at(EPOCH, 3) == {"red": 0, "blue": 0}
+    assert sale.available_at(EPOCH - 1, 3) is None and sale.available_at(EPOCH, 8) is None
+    assert sale.available_at(EPOCH + 1, 7) is not None, "a new epoch begins where the last one stood"
+    assert (sale.seq, sale.seen_seq, sale.closed) == (7, 7, True)
+    grant = sale.grant_of("s1~bob~0")
+    assert grant is not None and grant.state == "expired" and grant.lines == {"red": 1, "blue": 1}
+    assert sale.grant_of("s2~bob~0") is None and sale.grant_of("s1~bob~x") is None
+
+
+GRANTED = reserve(2, "ann 0 c1 0=1")
+BROKEN: list[tuple[str, str, list[Entry]]] = [
+    ("a row is missing", "join", [reserve(3, "ann 0 c1 0=1")]),
+    ("a row ends elsewhere", "join", [row(3, kind="close", actor="", command="", first=2)]),
+    ("the epoch falls", "join", [row(2, epoch=EPOCH - 1, kind="close", actor="", command="")]),
+    ("more than there is", "balance", [reserve(3, "ann 0 c1 1=1", "bob 0 c1 1=1")]),
+    ("after the close", "window", [row(2, kind="close", actor="", command=""), reserve(3, "ann 0 c1 0=1")]),
+    ("before the opening", "window", [reserve(2, "ann 0 c1 0=1", at_ms=-5)]),
+    ("while frozen", "window", [row(2, kind="freeze", reason="x", seen=""), reserve(3, "ann 0 c1 0=1")]),
+    ("expired too early", "window", [GRANTED, row(3, 2_000, kind="expire", reservations="ann 0")]),
+    ("paid too late", "window", [GRANTED, row(3, 99_000, kind="confirm", reservation="ann 0", command="p")]),
+    ("opened twice", "once", [row(2, **OPENED)]),
+    ("one place twice", "once", [GRANTED, reserve(3, "ann 0 c2 0=1")]),
+    ("one command twice", "once", [GRANTED, reserve(3, "ann 1 c1 0=1")]),
+    ("an end of nothing", "once", [row(2, kind="release", reservation="bob 0", command="r")]),
+    ("over the limit", "limit", [reserve(2, "ann 0 c1 0=3")]),
+    ("an unknown kind", "format", [row(2, kind="bonus")]),
+    ("a torn row", "format", [row(2, kind="reserve", due="1", orders="ann 0 c1")]),
+]
+
+
+@pytest.mark.parametrize(("law", "entries"), [b[1:] for b in BROKEN], ids=[b[0] for b in BROKEN])
+def test_each_law_is_seen_broken(law: str, entries: list[Entry]) -> None:
+    assert law in LAWS
+    assert folded(*entries).problems[law]

@@ -1,0 +1,109 @@
+"""Folding a feed, and the laws it must prove alone. Written from FEED.md, on the typed rows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import msgspec
+
+from liveserver.stock.port import ReservationState as S
+from liveserver.stock.rows import (
+    Adjusted,
+    AnyRow,
+    Closed,
+    Confirmed,
+    Expired,
+    Frozen,
+    Opened,
+    Ref,
+    Released,
+    Reserved,
+)
+
+
+class Fold(msgspec.Struct):
+    initial: list[int] = []
+    adjusted: list[int] = []
+    available: list[int] = []
+    held: list[int] = []
+    confirmed: list[int] = []
+    state: dict[Ref, S] = {}
+    lines: dict[Ref, tuple[tuple[int, int], ...]] = {}
+    due_ms: dict[Ref, int] = {}
+    used: Counter[str] = msgspec.field(default_factory=Counter)
+    seq: int = 0
+
+
+def fold(rows: Sequence[AnyRow]) -> Fold:
+    """Raises AssertionError where the feed breaks a law."""
+    so_far = Fold()
+    commands: set[tuple[str, str]] = set()
+    stopped = False
+    opened = rows[0]
+    assert isinstance(opened, Opened), "a feed begins with its opening"
+    spec = opened.spec
+    so_far.initial = [item.stock for item in spec.items]
+    so_far.available = list(so_far.initial)
+    so_far.held, so_far.confirmed, so_far.adjusted = ([0] * len(spec.items) for _ in range(3))
+
+    def end(ref: Ref, state: S, at_ms: int) -> None:
+        assert so_far.state[ref] is S.HELD, f"{ref} ended twice"
+        assert (at_ms >= so_far.due_ms[ref]) == (state is S.EXPIRED), f"{ref} {state} at the wrong time"
+        so_far.state[ref] = state
+        for item, units in so_far.lines[ref]:
+            so_far.held[item] -= units
+            (so_far.confirmed if state is S.CONFIRMED else so_far.available)[item] += units
+            so_far.used[ref.user_id] -= 0 if state is S.CONFIRMED else units
+        check()
+
+    def check() -> None:
+        for item, initial in enumerate(so_far.initial):
+            parts = so_far.available[item], so_far.held[item], so_far.confirmed[item]
+            assert min(parts) >= 0, "a negative counter"
+            assert sum(parts) == initial + so_far.adjusted[item], "units lost or made"
+
+    at_ms = 0
+    for place, row in enumerate(rows):
+        assert row.first == so_far.seq + 1 and row.last >= row.first, f"a gap before {row.first}"
+        assert row.epoch == opened.epoch and row.at_ms >= at_ms
+        so_far.seq, at_ms = row.last, row.at_ms
+        changes = row.last - row.first + 1
+        match row:
+            case Opened():
+                assert place == 0 and changes == 1
+            case Reserved():
+                assert not stopped and spec.opens_at_ms <= row.at_ms < spec.closes_at_ms
+                assert changes == len(row.orders) and row.due_ms == row.at_ms + spec.hold_ms
+                for order in row.orders:
+                    user_id = order.ref.user_id
+                    assert (user_id, order.command_id) not in commands, "a command took effect twice"
+                    assert order.ref.place == sum(ref.user_id == user_id for ref in so_far.state)
+                    commands.add((user_id, order.command_id))
+                    so_far.state[order.ref], so_far.lines[order.ref] = S.HELD, order.lines
+                    so_far.due_ms[order.ref] = row.due_ms
+                    for item, units in order.lines:
+                        so_far.available[item] -= units
+                        so_far.held[item] += units
+                        so_far.used[user_id] += units
+                    assert not spec.limit_per_user or so_far.used[user_id] <= spec.limit_per_user
+                    check()
+            case Confirmed():
+                assert changes == 1
+                end(row.ref, S.CONFIRMED, row.at_ms)
+            case Released():
+                assert changes == 1
+                end(row.ref, S.RELEASED, row.at_ms)
+            case Expired():
+                assert changes == len(row.refs)
+                for ref in row.refs:
+                    end(ref, S.EXPIRED, row.at_ms)
+            case Adjusted():
+                assert changes == 1
+                so_far.available[row.item] += row.delta
+                so_far.adjusted[row.item] += row.delta
+                check()
+            case Closed() | Frozen():
+                assert changes == 1
+                stopped = True
+    return so_far

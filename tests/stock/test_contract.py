@@ -1,0 +1,505 @@
+"""What every ledger promises, asked of the model and of Valkey alike."""
+
+from __future__ import annotations
+
+import pytest
+
+from liveserver.stock import limits
+from liveserver.stock.ids import reservation_id
+from liveserver.stock.port import (
+    BelowHeldError,
+    Line,
+    Order,
+    Outcome,
+    OutOfRangeError,
+    ReservationState,
+    SaleClosedError,
+    SaleConflictError,
+    SaleItem,
+    SaleSpec,
+    SaleStatus,
+    StockView,
+    TooManyAdjustsError,
+    UnknownItemError,
+    UnknownReservationError,
+    UnknownSaleError,
+    Verdict,
+    WrongStateError,
+)
+from liveserver.stock.rows import Closed, Expired, Frozen, Reserved
+from liveserver.stock.transitions import TARGET, TRANSITIONS, End
+from tests.stock.conftest import HOLD_MS, SALE_MS, Bench, order
+from tests.stock.fold import fold
+
+
+def id_of(verdict: Verdict) -> str:
+    assert verdict.reservation is not None
+    return verdict.reservation.reservation_id
+
+
+def units(view: StockView, item_id: str = "i0") -> tuple[int, int, int]:
+    return view.available[item_id], view.held[item_id], view.confirmed[item_id]
+
+
+# Opening
+
+
+async def test_opening_again_with_the_same_spec_changes_nothing(bench: Bench) -> None:
+    spec = bench.spec((3, 0))
+    first = await bench.open(spec)
+    assert (first.seq, first.status, first.initial) == (1, SaleStatus.OPEN, {"i0": 3, "i1": 0})
+    await bench.buy("ann", "c1")
+    again = await bench.ledger.open(spec, command_id="open-2")
+    assert (again.epoch, again.seq, again.available) == (first.epoch, 2, {"i0": 2, "i1": 0})
+
+
+async def test_opening_again_with_another_spec_is_a_conflict(bench: Bench) -> None:
+    await bench.open(bench.spec((3,), limit=1))
+    with pytest.raises(SaleConflictError):
+        await bench.ledger.open(bench.spec((3,), limit=2), command_id="open-1")
+    with pytest.raises(SaleConflictError):
+        await bench.ledger.open(bench.spec((4,), limit=1), command_id="open-1")
+
+
+async def test_before_its_time_and_after_it_nothing_is_sold(bench: Bench) -> None:
+    await bench.open(bench.spec((3,), opens_in_ms=1_000))
+    assert (await bench.ledger.view("s1")).status is SaleStatus.SCHEDULED
+    await bench.advance(999)
+    assert (await bench.buy("ann", "c1")).outcome is Outcome.NOT_STARTED
+    await bench.advance(1)
+    assert (await bench.buy("ann", "c1")).outcome is Outcome.RESERVED
+    await bench.advance(SALE_MS - 1_001)
+    assert (await bench.buy("bob", "c1")).outcome is Outcome.RESERVED
+    await bench.advance(1)
+    assert (await bench.buy("cat", "c1")).outcome is Outcome.CLOSED
+    assert (await bench.ledger.view("s1")).status is SaleStatus.CLOSED
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome"), [(SaleStatus.PAUSED, Outcome.PAUSED), (SaleStatus.FROZEN, Outcome.FROZEN)]
+)
+async def test_a_paused_or_frozen_sale_sells_nothing(
+    bench: Bench, status: SaleStatus, outcome: Outcome
+) -> None:
+    await bench.open(bench.spec((3,)))
+    await bench.force("s1", status)
+    assert (await bench.buy("ann", "c1")).outcome is outcome
+    assert (await bench.ledger.view("s1")).status is status
+
+
+# Buying
+
+
+async def test_a_purchase_holds_units_until_its_due(bench: Bench) -> None:
+    await bench.open(bench.spec((3,)))
+    verdict = await bench.buy("ann", "c1", (0, 2))
+    held = verdict.reservation
+    assert held is not None
+    assert (verdict.outcome, verdict.seq, verdict.replayed) == (Outcome.RESERVED, 2, False)
+    assert (held.state, held.lines) == (ReservationState.HELD, (Line("i0", 2),))
+    assert held.expires_at_ms == bench.clock.now_ms() + HOLD_MS
+    assert units(await bench.ledger.view("s1")) == (1, 2, 0)
+    assert await bench.ledger.reservation(held.reservation_id) == held
+    assert await bench.ledger.lookup("s1", "ann", "c1") == held
+    assert await bench.ledger.reservations_of("s1", "ann") == [held]
+
+
+async def test_a_repeated_command_answers_the_same_reservation_as_it_now_is(bench: Bench) -> None:
+    await bench.open(bench.spec((3,)))
+    first = await bench.buy("ann", "c1", (0, 2))
+    again = await bench.buy("ann", "c1", (0, 2))
+    assert (again.outcome, again.replayed, again.seq) == (Outcome.RESERVED, True, 2)
+    assert again.reservation == first.reservation
+    await bench.ledger.confirm(id_of(first), command_id="p1")
+    await bench.ledger.close("s1", actor="eve", command_id="x1")
+    later = await bench.buy("ann", "c1", (0, 2))
+    assert later.outcome is Outcome.RESERVED and later.replayed and later.reservation is not None
+    assert later.reservation.state is ReservationState.CONFIRMED
+    assert units(await bench.ledger.view("s1")) == (1, 0, 2)
+
+
+async def test_a_known_command_with_other_lines_is_a_conflict(bench: Bench) -> None:
+    await bench.open(bench.spec((3, 3)))
+    await bench.buy("ann", "c1", (0, 1))
+    for lines in ([(0, 2)], [(1, 1)], [(0, 1), (1, 1)], [(0, 11)]):
+        assert (await bench.buy("ann", "c1", *lines)).outcome is Outcome.CONFLICT
+    assert (await bench.buy("bob", "c1", (1, 1))).outcome is Outcome.RESERVED  # ids are each user's own
+
+
+async def test_a_command_id_is_not_found_inside_another(bench: Bench) -> None:
+    await bench.open(bench.spec((9,)))
+    assert (await bench.buy("ann", "c11")).outcome is Outcome.RESERVED
+    for command_id in ("c1", "11", "1", "c"):
+        verdict = await bench.buy("ann", command_id)
+        assert verdict.outcome is Outcome.RESERVED and not verdict.replayed
+
+
+async def test_a_refusal_is_not_remembered(bench: Bench) -> None:
+    await bench.open(bench.spec((0,)))
+    assert (await bench.buy("ann", "c1")).outcome is Outcome.SOLD_OUT
+    await bench.ledger.adjust("s1", "i0", 1, actor="eve", reason="found one", command_id="a1")
+    again = await bench.buy("ann", "c1")
+    assert again.outcome is Outcome.RESERVED and not again.replayed
+
+
+async def test_lines_naming_the_same_item_are_summed_first(bench: Bench) -> None:
+    await bench.open(bench.spec((3,)))
+    assert (await bench.buy("ann", "c1", (0, 2), (0, 2))).outcome is Outcome.SOLD_OUT
+    verdict = await bench.buy("ann", "c2", (0, 2), (0, 1))
+    assert verdict.reservation is not None and verdict.reservation.lines == (Line("i0", 3),)
+    assert (await bench.buy("ann", "c2", (0, 3))).replayed
+
+
+async def test_an_order_is_all_or_nothing(bench: Bench) -> None:
+    await bench.open(bench.spec((5, 1)))
+    assert (await bench.buy("ann", "c1", (0, 1), (1, 2))).outcome is Outcome.SOLD_OUT
+    assert (await bench.buy("ann", "c1", (1, 2), (0, 1))).outcome is Outcome.SOLD_OUT
+    view = await bench.ledger.view("s1")
+    assert (view.seq, view.available, view.held) == (1, {"i0": 5, "i1": 1}, {"i0": 0, "i1": 0})
+
+
+async def test_the_limit_counts_all_items_held_and_confirmed(bench: Bench) -> None:
+    await bench.open(bench.spec((9, 9), limit=3))
+    assert (await bench.buy("ann", "c1", (0, 2), (1, 2))).outcome is Outcome.LIMIT_REACHED
+    first = await bench.buy("ann", "c2", (0, 1), (1, 1))
+    await bench.ledger.confirm(id_of(first), command_id="p1")
+    assert (await bench.buy("ann", "c3", (0, 2))).outcome is Outcome.LIMIT_REACHED
+    assert (await bench.buy("ann", "c4", (0, 1))).outcome is Outcome.RESERVED
+    assert (await bench.buy("ann", "c5", (1, 1))).outcome is Outcome.LIMIT_REACHED
+    assert (await bench.buy("bob", "c5", (1, 3))).outcome is Outcome.RESERVED
+
+
+async def test_a_buyer_has_a_bounded_number_of_reservations(bench: Bench) -> None:
+    await bench.open(bench.spec((999,)))
+    batch = [order("ann", f"c{number}") for number in range(limits.RECORDS_PER_BUYER_MAX + 1)]
+    verdicts, _ = await bench.ledger.reserve("s1", batch)
+    assert [verdict.outcome for verdict in verdicts[:-1]] == [Outcome.RESERVED] * (len(batch) - 1)
+    assert verdicts[-1].outcome is Outcome.LIMIT_REACHED
+    again, _ = await bench.ledger.reserve("s1", batch)
+    assert [verdict.reservation for verdict in again] == [verdict.reservation for verdict in verdicts]
+
+
+async def test_a_batch_means_its_orders_one_by_one(bench: Bench) -> None:
+    batch = [
+        order("ann", "c1", (0, 2)),
+        order("ann", "c1", (0, 2)),  # the same command id again
+        order("ann", "c1", (0, 1)),
+        order("bob", "c1", (0, 1), (1, 1)),
+        order("ann", "c2", (0, 1)),  # the same user again, over the limit
+        order("cat", "c9", (0, 2)),  # one left
+        order("dan", "c1", (0, 1)),
+        order("cat", "c9", (0, 1)),  # refused before, so this is a new one; nothing left
+    ]
+    spec = bench.spec((4, 1), limit=2)
+    await bench.open(spec)
+    together, view = await bench.ledger.reserve("s1", batch)
+    expected = [
+        "reserved",
+        "reserved",
+        "conflict",
+        "reserved",
+        "limit_reached",
+        "sold_out",
+        "reserved",
+        "sold_out",
+    ]
+    assert [verdict.outcome for verdict in together] == expected
+    assert [verdict.seq for verdict in together] == [2, 2, 2, 3, 3, 3, 4, 4]
+    assert [verdict.replayed for verdict in together] == [False, True] + [False] * 6
+    assert (view.available, view.seq) == ({"i0": 0, "i1": 0}, 4)
+    other = bench.spec((4, 1), limit=2, sale_id="s2")
+    await bench.open(other)
+    for alone, joint in zip(batch, together, strict=True):
+        verdicts, _ = await bench.ledger.reserve("s2", [alone])
+        assert (verdicts[0].outcome, verdicts[0].seq) == (joint.outcome, joint.seq)
+    rows = [row for row in await bench.feed() if isinstance(row, Reserved)]
+    assert len(rows) == 1 and len(rows[0].orders) == 3
+    assert fold(await bench.feed("s1")).state == fold(await bench.feed("s2")).state
+
+
+async def test_sold_out_is_true_at_its_seq(bench: Bench) -> None:
+    await bench.open(bench.spec((2,)))
+    verdicts, _ = await bench.ledger.reserve(
+        "s1", [order("a", "c", (0, 2)), order("b", "c"), order("c", "c", (0, 3))]
+    )
+    assert [(verdict.outcome, verdict.seq) for verdict in verdicts[1:]] == [(Outcome.SOLD_OUT, 2)] * 2
+
+
+# The ends of a reservation
+
+
+async def in_state(bench: Bench, state: ReservationState) -> str:
+    reservation = id_of(await bench.buy("ann", f"c-{state}"))
+    match state:
+        case ReservationState.CONFIRMED:
+            await bench.ledger.confirm(reservation, command_id="p")
+        case ReservationState.RELEASED:
+            await bench.ledger.release(reservation, command_id="r")
+        case ReservationState.EXPIRED:
+            await bench.advance(HOLD_MS)
+            await bench.ledger.expire("s1")
+    return reservation
+
+
+REACHED = [ReservationState.HELD, *TARGET.values()]
+
+
+@pytest.mark.parametrize("state", REACHED)
+@pytest.mark.parametrize("end", [End.CONFIRM, End.RELEASE])
+async def test_every_pair_of_the_table(bench: Bench, state: ReservationState, end: End) -> None:
+    await bench.open(bench.spec((1,), limit=1))
+    reservation = await in_state(bench, state)
+    before = await bench.ledger.view("s1")
+    act = bench.ledger.confirm if end is End.CONFIRM else bench.ledger.release
+    if state is TARGET[end]:
+        change = await act(reservation, command_id="again")
+        assert not change.changed and change.view == before
+    elif state in TRANSITIONS[end]:
+        change = await act(reservation, command_id="now")
+        assert change.changed and change.reservation.state is TRANSITIONS[end][state]
+        assert change.view.seq == before.seq + 1
+    else:
+        with pytest.raises(WrongStateError) as caught:
+            await act(reservation, command_id="no")
+        assert caught.value.reservation.state is state
+        assert await bench.ledger.view("s1") == before
+    free = (await bench.ledger.reservation(reservation)).state not in (
+        ReservationState.HELD,
+        ReservationState.CONFIRMED,
+    )
+    bought = await bench.buy("ann", "next")  # gives back the unit and the limit, or neither
+    assert bought.outcome is (Outcome.RESERVED if free else Outcome.LIMIT_REACHED)
+    fold(await bench.feed())
+
+
+async def test_expiring_gives_units_and_limit_back_once(bench: Bench) -> None:
+    await bench.open(bench.spec((2,), limit=1))
+    first = await bench.buy("ann", "c1")
+    await bench.advance(HOLD_MS - 1)
+    assert (await bench.ledger.expire("s1")).expired == []
+    assert (await bench.buy("ann", "c2")).outcome is Outcome.LIMIT_REACHED
+    await bench.advance(1)
+    swept = await bench.ledger.expire("s1")
+    assert [one.reservation_id for one in swept.expired] == [id_of(first)]
+    assert swept.expired[0].state is ReservationState.EXPIRED and not swept.more
+    assert units(swept.view) == (2, 0, 0)
+    again = await bench.ledger.expire("s1")
+    assert again.expired == [] and again.view == swept.view
+    assert (await bench.buy("ann", "c2")).outcome is Outcome.RESERVED
+    replayed = await bench.buy("ann", "c1")
+    assert replayed.replayed and replayed.reservation is not None
+    assert replayed.reservation.state is ReservationState.EXPIRED
+
+
+async def test_a_hold_past_its_due_cannot_be_confirmed_even_before_a_sweep(bench: Bench) -> None:
+    await bench.open(bench.spec((1,)))
+    reservation = id_of(await bench.buy("ann", "c1"))
+    await bench.advance(HOLD_MS)
+    with pytest.raises(WrongStateError) as caught:
+        await bench.ledger.confirm(reservation, command_id="p1")
+    assert caught.value.reservation.state is ReservationState.EXPIRED
+    assert units(await bench.ledger.view("s1")) == (1, 0, 0)
+    assert (await bench.ledger.expire("s1")).expired == []
+    assert [row for row in await bench.feed() if isinstance(row, Expired)] != []
+
+
+async def test_a_purchase_expires_what_is_due_before_it_says_sold_out(bench: Bench) -> None:
+    await bench.open(bench.spec((1,)))
+    await bench.buy("ann", "c1")
+    await bench.advance(HOLD_MS)
+    verdict = await bench.buy("bob", "c1")
+    assert (verdict.outcome, verdict.seq) == (Outcome.RESERVED, 4)
+
+
+async def test_a_sweep_is_bounded_and_says_that_more_is_due(bench: Bench) -> None:
+    await bench.open(bench.spec((999,)))
+    for call in range(5):
+        await bench.ledger.reserve("s1", [order(f"u{call}-{number}", "c") for number in range(60)])
+        await bench.advance(7)
+    paid = await bench.ledger.reservations_of("s1", "u0-0")
+    await bench.ledger.confirm(paid[0].reservation_id, command_id="p")
+    await bench.advance(HOLD_MS)
+    sweeps = [await bench.ledger.expire("s1") for _ in range(3)]
+    assert [(len(swept.expired), swept.more) for swept in sweeps] == [(119, True), (120, True), (60, False)]
+    assert units(sweeps[-1].view) == (998, 0, 1)
+
+
+async def test_only_its_owner_releases(bench: Bench) -> None:
+    await bench.open(bench.spec((1,)))
+    reservation = id_of(await bench.buy("ann", "c1"))
+    with pytest.raises(UnknownReservationError):
+        await bench.ledger.release(reservation, command_id="r", user_id="bob")
+    assert (await bench.ledger.release(reservation, command_id="r", user_id="ann")).changed
+
+
+# Adjusting and closing
+
+
+async def test_an_adjust_counts_once(bench: Bench) -> None:
+    await bench.open(bench.spec((2, 0)))
+    for _ in range(2):
+        view = await bench.ledger.adjust("s1", "i1", 5, actor="eve", reason="补货", command_id="a1")
+        assert (view.seq, view.available, view.adjusted) == (2, {"i0": 2, "i1": 5}, {"i0": 0, "i1": 5})
+    for item_id, delta, reason in (("i1", 4, "补货"), ("i0", 5, "补货"), ("i1", 5, "other")):
+        with pytest.raises(SaleConflictError):
+            await bench.ledger.adjust("s1", item_id, delta, actor="eve", reason=reason, command_id="a1")
+
+
+async def test_an_adjust_takes_only_what_is_available(bench: Bench) -> None:
+    await bench.open(bench.spec((3,)))
+    await bench.buy("ann", "c1", (0, 2))
+    with pytest.raises(BelowHeldError):
+        await bench.ledger.adjust("s1", "i0", -2, actor="eve", reason="", command_id="a1")
+    view = await bench.ledger.adjust("s1", "i0", -1, actor="eve", reason="", command_id="a1")
+    assert units(view) == (0, 2, 0)
+
+
+async def test_adjusts_are_bounded(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    await bench.open(bench.spec((1,)))
+    for number in range(limits.ADJUSTS_MAX):
+        await bench.ledger.adjust("s1", "i0", 1, actor="eve", reason="", command_id=f"a{number}")
+    with pytest.raises(TooManyAdjustsError):
+        await bench.ledger.adjust("s1", "i0", 1, actor="eve", reason="", command_id="one-more")
+    view = await bench.ledger.adjust("s1", "i0", 1, actor="eve", reason="", command_id="a0")
+    assert view.adjusted == {"i0": limits.ADJUSTS_MAX}
+
+
+async def test_closing_keeps_what_was_promised(bench: Bench) -> None:
+    await bench.open(bench.spec((3,)))
+    paid, unpaid = id_of(await bench.buy("ann", "c1")), id_of(await bench.buy("bob", "c1"))
+    closed = await bench.ledger.close("s1", actor="eve", command_id="x1")
+    assert closed.status is SaleStatus.CLOSED
+    assert await bench.ledger.close("s1", actor="dan", command_id="x2") == closed
+    assert (await bench.buy("cat", "c1")).outcome is Outcome.CLOSED
+    with pytest.raises(SaleClosedError):
+        await bench.ledger.adjust("s1", "i0", 1, actor="eve", reason="", command_id="a1")
+    assert (await bench.ledger.confirm(paid, command_id="p")).changed
+    await bench.advance(HOLD_MS)
+    swept = await bench.ledger.expire("s1")
+    assert [one.reservation_id for one in swept.expired] == [unpaid]
+    assert units(swept.view) == (2, 0, 1)
+    fold(await bench.feed())
+
+
+@pytest.mark.parametrize("by", ["expire", "view", "reserve", "adjust", "close"])
+async def test_closing_by_the_clock_is_written_down_once_by_whoever_comes_first(
+    bench: Bench, by: str
+) -> None:
+    await bench.open(bench.spec((3,)))
+    await bench.advance(SALE_MS - 1)
+    await bench.ledger.expire("s1")
+    assert (await bench.ledger.view("s1")).status is SaleStatus.OPEN
+    await bench.advance(1)
+    match by:
+        case "expire":
+            await bench.ledger.expire("s1")
+        case "view":
+            assert (await bench.ledger.view("s1")).status is SaleStatus.CLOSED
+        case "reserve":
+            verdict = await bench.buy("ann", "c1")
+            assert (verdict.outcome, verdict.seq) == (Outcome.CLOSED, 2)
+        case "adjust":
+            with pytest.raises(SaleClosedError):
+                await bench.ledger.adjust("s1", "i0", 1, actor="eve", reason="", command_id="a1")
+    await bench.ledger.close("s1", actor="eve", command_id="x1")
+    closings = [row for row in await bench.feed() if isinstance(row, Closed)]
+    assert [(row.actor, row.last) for row in closings] == [("", 2)]
+    assert (await bench.ledger.view("s1")).seq == 2
+
+
+# What a ledger refuses
+
+
+async def test_unknown_things_are_named(bench: Bench) -> None:
+    with pytest.raises(UnknownSaleError):
+        await bench.buy("ann", "c1")
+    with pytest.raises(UnknownSaleError):
+        await bench.ledger.view("s1")
+    with pytest.raises(UnknownSaleError):
+        await bench.ledger.lookup("s1", "ann", "c1")
+    for text in (
+        reservation_id("s1", "ann", 0),
+        "s1~ann",
+        "",
+        "s1~ann~00",
+        "s1~a b~0",
+        "s1~ann~64",
+        "~" * 300,
+    ):
+        with pytest.raises(UnknownReservationError):
+            await bench.ledger.confirm(text, command_id="p")
+        with pytest.raises(UnknownReservationError):
+            await bench.ledger.reservation(text)
+    await bench.open(bench.spec((3,)))
+    assert await bench.ledger.lookup("s1", "ann", "c1") is None
+    assert await bench.ledger.reservations_of("s1", "ann") == []
+    await bench.buy("ann", "c1")
+    with pytest.raises(UnknownReservationError):
+        await bench.ledger.release(reservation_id("s1", "ann", 1), command_id="r")
+    with pytest.raises(UnknownItemError) as caught:
+        await bench.ledger.reserve(
+            "s1", [order("a", "c", (7, 1)), order("b", "c"), order("c", "c", (0, 1), (8, 1))]
+        )
+    assert caught.value.orders == (0, 2)
+    with pytest.raises(UnknownItemError):
+        await bench.ledger.adjust("s1", "i9", 1, actor="eve", reason="", command_id="a1")
+    assert (await bench.ledger.view("s1")).seq == 2
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        Order("a b", "c1", (Line("i0", 1),)),
+        Order("ann\n", "c1", (Line("i0", 1),)),
+        Order("ann", "c;1", (Line("i0", 1),)),
+        Order("ann", "", (Line("i0", 1),)),
+        Order("a" * 65, "c1", (Line("i0", 1),)),
+        Order("ann", "c1", ()),
+        Order("ann", "c1", (Line("i0", 0),)),
+        Order("ann", "c1", (Line("i0", -1),)),
+        Order("ann", "c1", (Line("i0", limits.MAX_QUANTITY + 1),)),
+        Order("ann", "c1", (Line("i0", 1),) * (limits.LINES_MAX + 1)),
+    ],
+)
+async def test_a_malformed_order_is_refused_before_anything_is_done(bench: Bench, wrong: Order) -> None:
+    await bench.open(bench.spec((3,)))
+    with pytest.raises(OutOfRangeError):
+        await bench.ledger.reserve("s1", [order("bob", "c1"), wrong])
+    assert (await bench.ledger.view("s1")).seq == 1
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        SaleSpec("s 1", (SaleItem("i0", 1),), 0, 0, 1, 1),
+        SaleSpec("s1", (), 0, 0, 1, 1),
+        SaleSpec("s1", (SaleItem("i0", 1), SaleItem("i0", 2)), 0, 0, 1, 1),
+        SaleSpec("s1", (SaleItem("i=0", 1),), 0, 0, 1, 1),
+        SaleSpec("s1", (SaleItem("i0", -1),), 0, 0, 1, 1),
+        SaleSpec("s1", (SaleItem("i0", limits.UNITS_MAX + 1),), 0, 0, 1, 1),
+        SaleSpec("s1", (SaleItem("i0", 1),), -1, 0, 1, 1),
+        SaleSpec("s1", (SaleItem("i0", 1),), 0, 1, 1, 1),
+        SaleSpec("s1", (SaleItem("i0", 1),), 0, 0, 1, 0),
+    ],
+)
+async def test_a_malformed_sale_is_refused(bench: Bench, wrong: SaleSpec) -> None:
+    with pytest.raises(OutOfRangeError):
+        await bench.ledger.open(wrong, command_id="open-1")
+
+
+# Fences
+
+
+async def test_a_store_behind_what_was_seen_freezes_the_sale(bench: Bench) -> None:
+    view = await bench.open(bench.spec((3,)))
+    kept = id_of(await bench.buy("ann", "c1"))
+    ahead = StockView("s1", view.epoch, 9, SaleStatus.OPEN, {"i0": 0}, 0, 1)
+    bench.ledger.learn(ahead)
+    assert (await bench.buy("bob", "c1")).outcome is Outcome.FROZEN
+    frozen = (await bench.feed())[-1]
+    assert isinstance(frozen, Frozen) and (frozen.reason, frozen.seen) == ("behind", f"{view.epoch}-9")
+    assert (await bench.ledger.view("s1")).status is SaleStatus.FROZEN
+    assert (await bench.buy("cat", "c1")).outcome is Outcome.FROZEN
+    assert (await bench.buy("ann", "c1")).replayed
+    assert (await bench.ledger.confirm(kept, command_id="p")).changed
+    fold(await bench.feed())

@@ -1,0 +1,102 @@
+"""The beat that expires what is due, and the reader of the feed."""
+
+from __future__ import annotations
+
+import asyncio
+
+from liveserver.stock.feed import follow_feed, read_feed
+from liveserver.stock.ledger import ValkeyLedger
+from liveserver.stock.port import Reservation, ReservationState, SaleStatus, StockView
+from liveserver.stock.rows import AnyRow, Closed, Reserved
+from liveserver.stock.sweeper import Sweeper
+from tests.stock.conftest import HOLD_MS, SALE_MS, Bench, ValkeyBench, order
+
+
+class Swept:
+    def __init__(self, bench: Bench, *sales: str) -> None:
+        self.expired: list[Reservation] = []
+        self.views: list[StockView] = []
+        self.sweeper = Sweeper(
+            bench.ledger,
+            bench.clock,
+            lambda: sales,
+            on_expired=self.expired.extend,
+            on_view=self.views.append,
+        )
+
+
+async def test_a_beat_expires_all_that_is_due_and_closes_by_the_clock(bench: Bench) -> None:
+    await bench.open(bench.spec((999,)))
+    for call in range(4):
+        await bench.ledger.reserve("s1", [order(f"u{call}-{number}", "c") for number in range(70)])
+    swept = Swept(bench, "s1")
+    await swept.sweeper.beat()
+    assert swept.expired == [] and [view.available for view in swept.views] == [{"i0": 999 - 280}]
+    await bench.advance(HOLD_MS)
+    await swept.sweeper.beat()
+    assert len(swept.expired) == 280
+    assert {one.state for one in swept.expired} == {ReservationState.EXPIRED}
+    assert swept.views[-1].available == {"i0": 999}
+    await bench.advance(SALE_MS)
+    await swept.sweeper.beat()
+    assert swept.views[-1].status is SaleStatus.CLOSED
+    assert isinstance((await bench.feed())[-1], Closed)
+
+
+async def test_it_beats_each_second_and_an_unknown_sale_stops_nothing(bench: Bench) -> None:
+    await bench.open(bench.spec((3,)))
+    swept = Swept(bench, "nobody", "s1")
+    beating = asyncio.ensure_future(swept.sweeper.run())
+    for beats in (1, 2, 3):
+        for _ in range(1_000):
+            if len(swept.views) >= beats and bench.clock.sleepers:
+                break
+            await asyncio.sleep(0.001)
+        assert len(swept.views) == beats
+        await bench.advance(999)
+        assert len(swept.views) == beats
+        await bench.advance(1)
+    beating.cancel()
+
+
+async def test_holds_found_due_by_a_purchase_are_told_too(valkey_bench: ValkeyBench) -> None:
+    bench = valkey_bench
+    told: list[Reservation] = []
+    ledger = bench.ledger = ValkeyLedger(bench.client, bench.clock, on_expired=told.extend)
+    await bench.open(bench.spec((1,)))
+    first = await bench.buy("ann", "c1")
+    await bench.advance(HOLD_MS)
+    await bench.buy("bob", "c1")
+    assert [one.reservation_id for one in told] == [first.reservation and first.reservation.reservation_id]
+    assert (await ledger.expire("s1")).expired == []
+
+
+async def test_the_feed_is_read_in_pages_and_followed(valkey_bench: ValkeyBench) -> None:
+    bench = valkey_bench
+    view = await bench.open(bench.spec((99,)))
+    for number in range(7):
+        await bench.buy(f"u{number}", "c")
+    everything = await read_feed(bench.client, "s1")
+    assert [row.last for row in everything] == list(range(1, 9))
+    page = await read_feed(bench.client, "s1", after=(view.epoch, 3), rows_max=2)
+    assert page == everything[3:5]
+    got: list[AnyRow] = []
+
+    async def follow() -> None:
+        async for row in follow_feed(bench.client, bench.clock, "s1", after=(view.epoch, 6)):
+            got.append(row)
+
+    async def until(count: int) -> None:
+        for _ in range(1_000):
+            if len(got) >= count and bench.clock.sleepers:
+                return
+            await asyncio.sleep(0.001)
+
+    following = asyncio.ensure_future(follow())
+    await until(2)
+    assert got == everything[6:]
+    await bench.buy("later", "c")
+    await bench.advance(500)
+    await until(3)
+    assert isinstance(got[-1], Reserved) and got[-1].last == 9 and len(got) == 3
+    following.cancel()
