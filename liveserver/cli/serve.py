@@ -38,7 +38,10 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port; 0 takes any free one.")] = 8080,
     data_dir: Annotated[
-        Path, typer.Option(help="Where the embedded store and the token secret live.")
+        Path,
+        typer.Option(
+            envvar="LIVESERVER_DATA_DIR", help="Where the embedded store and the token secret live."
+        ),
     ] = DATA_DIR,
     redis_url: Annotated[
         str,

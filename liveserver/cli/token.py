@@ -25,7 +25,11 @@ def token(
     name: Annotated[str, typer.Option(help="The name others see; else the user's id.")] = "",
     fan: Annotated[bool, typer.Option("--fan", help="Of the room's fan club.")] = False,
     data_dir: Annotated[
-        Path, typer.Option(help="The server's data directory, where its secret is. LIVESERVER_SECRET wins.")
+        Path,
+        typer.Option(
+            envvar="LIVESERVER_DATA_DIR",
+            help="The server's data directory, where its secret is. LIVESERVER_SECRET wins.",
+        ),
     ] = DATA_DIR,
 ) -> None:
     """Print a token, and nothing else.

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from liveserver.core.identity import Identity
 from liveserver.core.rate import SessionLimits
+from protocol.commands import Command
 from protocol.replies import Bye, Notice, Reply
 
 
@@ -13,7 +14,17 @@ class Session:
     """``reply`` writes to the connection if it still lives, and is a no-op after. ``rooms`` names what the
     session has joined; the seats themselves are the hub's."""
 
-    __slots__ = ("closed", "identity", "in_flight", "limits", "refused", "reply", "rooms", "session_id")
+    __slots__ = (
+        "closed",
+        "entering",
+        "identity",
+        "in_flight",
+        "limits",
+        "refused",
+        "reply",
+        "rooms",
+        "session_id",
+    )
 
     def __init__(
         self, session_id: str, limits: SessionLimits, reply: Callable[[Reply | Notice | Bye], None]
@@ -23,6 +34,7 @@ class Session:
         self.limits = limits
         self.reply = reply
         self.rooms: dict[str, object] = {}
+        self.entering: dict[str, list[Command]] = {}  # rooms being joined: what was said to them since
         self.in_flight = 0  # commands not yet answered
         self.refused = 0  # in a row: sent too fast, or malformed
         self.closed = False

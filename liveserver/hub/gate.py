@@ -27,9 +27,9 @@ from liveserver.core.limits import SessionRates
 from liveserver.core.rate import SessionLimits
 from liveserver.edge.socket import Socket
 from protocol.close import Close
-from protocol.commands import Authenticate, Command, Leave, Ping
+from protocol.commands import Authenticate, Command, Join, Leave, Ping, RoomCommand
 from protocol.errors import CommandError
-from protocol.limits import AUTHENTICATE_MS_MAX
+from protocol.limits import AUTHENTICATE_MS_MAX, COMMANDS_IN_FLIGHT_MAX
 from protocol.replies import Bye, ErrorReply, Notice, Reply
 
 from .encoded import Variant
@@ -106,6 +106,20 @@ class Gate:
         except CommandError as error:
             self._refuse(session, socket, error, error.command_id)
             return
+        self._in_order(session, socket, command)
+
+    def _in_order(self, session: Session, socket: Socket, command: Command) -> None:
+        """Now, but behind a join of its room that is under way: said in one breath, done in that order."""
+        behind = session.entering.get(command.room) if isinstance(command, RoomCommand) else None
+        if behind is None:
+            self._carry_out(session, socket, command)
+        elif len(behind) < COMMANDS_IN_FLIGHT_MAX:
+            behind.append(command)
+        else:
+            waiting = CommandError("rate_limited", "the room is still being joined", retry_ms=100)
+            self._refuse(session, socket, waiting, command.id)
+
+    def _carry_out(self, session: Session, socket: Socket, command: Command) -> None:
         session.in_flight += 1
         try:
             if self.draining and not isinstance(command, Ping | Leave):
@@ -151,6 +165,8 @@ class Gate:
     # -- answering -------------------------------------------------------------------------------------
 
     def _start(self, session: Session, command: Command, answer: Awaitable[Reply | None]) -> None:
+        if isinstance(command, Join):
+            session.entering[command.room] = []
         task = self._tasks.start(self._answer(session, command, answer), name=f"command {command.id}")
         if task is None:
             if inspect.iscoroutine(answer):
@@ -158,6 +174,7 @@ class Gate:
             session.in_flight -= 1
             busy = CommandError("unavailable", "this process has too much to do", retry_ms=500)
             session.reply(_error(busy, command.id, self._clock.now_ms()))
+            self._entered(session, command)
 
     async def _answer(self, session: Session, command: Command, answer: Awaitable[Reply | None]) -> None:
         try:
@@ -177,6 +194,23 @@ class Gate:
                 socket.close(Close.INTERNAL, "internal")
         finally:
             session.in_flight -= 1
+            self._entered(session, command)
+
+    def _entered(self, session: Session, command: Command) -> None:
+        """A join has ended, this way or that: now what was said behind it (another join among it holds up
+        the rest again)."""
+        if not isinstance(command, Join):
+            return
+        behind = session.entering.pop(command.room, [])
+        socket = self._sockets.get(session)
+        if socket is None:
+            return
+        try:
+            for one in behind:
+                self._in_order(session, socket, one)
+        except Exception:
+            logger.exception("handler_failed", command="behind a join")
+            socket.close(Close.INTERNAL, "internal")
 
     def _refuse(self, session: Session, socket: Socket, error: CommandError, command_id: str) -> None:
         session.reply(_error(error, command_id, self._clock.now_ms()))

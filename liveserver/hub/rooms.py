@@ -177,7 +177,7 @@ class Rooms:
         user_id = session.who.user_id
         reservations: list[HeldReservation] = []
         known = True
-        for sale in live.view.sales.values():
+        for sale in list(live.view.sales.values()):  # others may open while we ask
             if sale.closes_at_ms + sale.hold_ms < now_ms or now_ms < sale.opens_at_ms:
                 continue
             try:

@@ -20,6 +20,7 @@ from protocol.events import (
 from protocol.frames import Frame
 from protocol.replies import (
     Done,
+    ErrorReply,
     Joined,
     Left,
     Pong,
@@ -203,6 +204,39 @@ async def test_who_joins_after_a_change_is_told_the_changed_stock_first(server: 
                 first = await new.until(lambda m: isinstance(m, Frame) and m.state is not None)
                 assert isinstance(first, Frame) and first.state is not None
                 assert [stock.available for stock in first.state.stock] == [{"jar": 3 + more}]
+
+
+async def test_what_is_said_behind_a_join_waits_for_it(server: Running) -> None:
+    """A client that comes back says everything in one breath."""
+    async with (
+        Raw(server.url, server.mint("streamer", "eve")) as eve,
+        Raw(server.url, server.mint("viewer", "ann")) as ann,
+    ):
+        await eve.join("r1")
+        await list_oil(eve, stock=3)
+        await open_oil_sale(eve)
+        joins = [c.Join(id="j1", room="r1"), c.Join(id="j2", room="r1")]
+        await ann.say(joins[0])
+        await ann.say(c.SendDanmaku(id="d", room="r1", text="来了"))
+        await ann.say(joins[1])
+        await ann.say(buy(ann, command_id="p"))
+        await ann.say(c.Join(id="j3", room="elsewhere"))
+        await ann.say(c.Leave(id="l", room="elsewhere"))
+        await ann.say(c.SendDanmaku(id="e", room="elsewhere", text="?"))
+        replies = {}
+        for command_id in ("j1", "d", "j2", "p", "j3", "l", "e"):
+            replies[command_id] = await ann.until(lambda m, i=command_id: getattr(m, "id", "") == i)  # type: ignore[misc]
+        assert [type(reply) for reply in replies.values()] == [
+            Joined,
+            Receipt,
+            Joined,
+            PurchaseOutcome,
+            Joined,
+            Left,
+            ErrorReply,
+        ]
+        assert getattr(replies["p"], "outcome", "") == "reserved"
+        assert getattr(replies["e"], "code", "") == "not_joined"
 
 
 async def test_explaining_twice_is_once(server: Running) -> None:

@@ -33,7 +33,8 @@ export class Chat {
   repeat([id, count]) {
     const node = this.#byDanmaku.get(id);
     if (node === undefined) return;
-    const badge = node.querySelector(".times") ?? node.appendChild(el("b", "times"));
+    const badge = node.querySelector(".times") ?? el("b", "times");
+    node.querySelector(".said").after(badge);
     setText(badge, `×${count}`);
     badge.classList.remove("bump");
     requestAnimationFrame(() => badge.classList.add("bump"));
