@@ -15,6 +15,7 @@ demo: $(VENV)/.demo  ## a live room with an audience and flash sales, judged; AR
 
 test: $(VENV)/.test  ## every test, against a real Valkey, real sockets and a real browser; ARGS="-k stock"
 	@scripts/need chromium chromium fonts-noto-cjk
+	@scripts/need libatomic.so.1 libatomic1  # playwright's driver is linked with it
 	$(BIN)/pytest $(ARGS)
 
 check: $(VENV)/.test  ## ruff, mypy strict, import layers
