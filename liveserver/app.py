@@ -132,7 +132,9 @@ async def running(
         law = Conservation()
         broadcaster = Broadcaster(asyncio.get_running_loop())
         store = ValkeyRoomStore(calls, on_server_time=steered.observe)
-        ledger = ValkeyLedger(calls, clock, on_expired=lambda expired: desk.expired(expired))
+        stock_calls = call_client(where.url)  # their own: what rooms do takes no connection from a purchase
+        stack.push_async_callback(stock_calls.aclose)
+        ledger = ValkeyLedger(stock_calls, clock, on_expired=lambda expired: desk.expired(expired))
         desk = StockDesk(
             ledger,
             clock,

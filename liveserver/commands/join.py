@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+
 from protocol.commands import Join
 from protocol.errors import CommandError
 from protocol.limits import ROOMS_PER_SESSION_MAX
@@ -10,9 +12,10 @@ from .ports import Context
 from .session import Session
 
 
-async def handle(context: Context, session: Session, command: Join) -> None:
-    if command.room not in session.rooms and len(session.rooms) >= ROOMS_PER_SESSION_MAX:
+def handle(context: Context, session: Session, command: Join) -> Awaitable[None]:
+    rooms = session.rooms.keys() | session.entering.keys()  # the joins said in the same breath count too
+    if command.room not in rooms and len(rooms) >= ROOMS_PER_SESSION_MAX:
         raise CommandError("too_many_rooms", f"at most {ROOMS_PER_SESSION_MAX} at a time", field="room")
     if (command.epoch is None) != (command.offset is None):
         raise CommandError("missing_field", "epoch and offset go together", field="offset")
-    await context.rooms.join(session, command)  # says the reply itself, before the room's first frame
+    return context.rooms.join(session, command)  # says the reply itself, before the room's first frame

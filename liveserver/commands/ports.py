@@ -51,8 +51,10 @@ class LiveRoom(Protocol):
 
     async def announce_sale(self, sale_id: str) -> None: ...
 
-    def observe(self, view: StockView) -> None:
-        """What a reply of the ledger said of a sale of this room."""
+    async def is_announced(self, sale_id: str) -> bool: ...
+
+    def observe(self, view: StockView) -> bool:
+        """What a reply of the ledger said of a sale of this room. True: the room has heard of it."""
         ...
 
 

@@ -208,7 +208,8 @@ class Socket(asyncio.Protocol):
         if not self.closed:
             pong, self._owed_pong = self._owed_pong, b""
             self.write(pong)  # writing nothing is nothing
-            self._tell(self._owner.drained)
+            if not self.paused:
+                self._tell(self._owner.drained)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._ended(Close.ABNORMAL)

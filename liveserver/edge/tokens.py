@@ -191,7 +191,7 @@ def _identity(claims: dict[str, Any]) -> Identity:
     assert isinstance(sub, str)
     return Identity(
         user_id=sub,
-        name=name,
+        name=name.encode(errors="ignore").decode(),  # half an emoji, as JavaScript cuts: no encoder takes it
         role=Role(role),
         rooms=tuple(rooms),
         expires_at_ms=_time_ms(claims, "exp"),

@@ -25,6 +25,8 @@ from protocol.types import HeldReservation, ListingDraft, Role, Stock
 from .order_rows import Changed, changes_of
 from .store_errors import store_errors
 
+PLACE_DIGITS_MAX = 18  # of an epoch or seq; what the feed's ids can hold
+
 
 class Backend:
     """One caller, one short session: no connection, no rate of its own."""
@@ -75,7 +77,7 @@ class Backend:
     async def orders(self, identity: Identity, sale_id: str, after: str, limit: int) -> OrderPage:
         await self._may_see(identity, sale_id)
         place = _place(after)
-        with store_errors():
+        with store_errors(reading=True):
             rows = await read_feed(
                 self._feed_client, sale_id, after=place, rows_max=min(limit, ORDERS_PAGE_MAX) + 1
             )
@@ -140,6 +142,6 @@ def _place(after: str) -> tuple[int, int]:
     if not after:
         return 0, 0
     epoch, _, seq = after.partition("-")
-    if not (epoch.isascii() and epoch.isdigit() and seq.isascii() and seq.isdigit()):
+    if not all(text.isascii() and text.isdigit() and len(text) <= PLACE_DIGITS_MAX for text in (epoch, seq)):
         raise CommandError("invalid_field", "a cursor is the `next` of an earlier page", field="after")
     return int(epoch), int(seq)

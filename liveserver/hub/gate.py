@@ -8,9 +8,7 @@ ends, the server goes on.
 from __future__ import annotations
 
 import asyncio
-import heapq
 import inspect
-import itertools
 import secrets
 from collections.abc import Awaitable, Callable
 from random import Random
@@ -25,12 +23,13 @@ from liveserver.core.clock import Clock
 from liveserver.core.identity import Identity
 from liveserver.core.limits import SessionRates
 from liveserver.core.rate import SessionLimits
+from liveserver.edge.keepalive import Wheel
 from liveserver.edge.socket import Socket
 from protocol.close import Close
 from protocol.commands import Authenticate, Command, Join, Leave, Ping, RoomCommand
 from protocol.errors import CommandError
 from protocol.limits import AUTHENTICATE_MS_MAX, COMMANDS_IN_FLIGHT_MAX
-from protocol.replies import Bye, ErrorReply, Notice, Reply
+from protocol.replies import Bye, ErrorReply, Notice, Receipt, Reply
 
 from .encoded import Variant
 from .people import People
@@ -43,6 +42,7 @@ logger = structlog.get_logger(__name__)
 OWED_REPLIES_MAX = 16  # written to one who doesn't read; then we stop reading his commands
 REFUSED_IN_A_ROW_MAX = 200  # then the connection closes with ``flood``
 DEADLINES_MS = 250  # how often due deadlines are looked at
+CREDENTIAL_CODES = ("bad_token", "token_expired")  # what ends a session that says who it is
 DRAIN_MS_MAX = 3_000  # owed replies are waited for this long
 RESTART_RETRY_MS, RESTART_SPREAD_MS = 200, 2_000  # the window clients come back in
 
@@ -59,8 +59,7 @@ class Gate:
         self._random = Random(seed)
         self._sockets: dict[Session, Socket] = {}
         self._owed: dict[Session, int] = {}  # replies written since it stopped reading
-        self._deadlines: list[tuple[int, int, Session]] = []
-        self._order = itertools.count()
+        self._deadlines: Wheel[Session] = Wheel(clock.now_ms())  # of sessions that are there
         self.draining = False
         self.context: Context  # set by ``use``: the handlers' world needs us, and we need it
         self.rooms: Rooms
@@ -86,7 +85,7 @@ class Gate:
         socket.session = session
         self._sockets[session] = socket
         if socket.bearer is None:
-            self._due(self._clock.now_ms() + AUTHENTICATE_MS_MAX, session)
+            self._deadlines.put(session, self._clock.now_ms() + AUTHENTICATE_MS_MAX)
             return
         token, socket.bearer = socket.bearer, None
         try:
@@ -113,7 +112,7 @@ class Gate:
         behind = session.entering.get(command.room) if isinstance(command, RoomCommand) else None
         if behind is None:
             self._carry_out(session, socket, command)
-        elif len(behind) < COMMANDS_IN_FLIGHT_MAX:
+        elif sum(map(len, session.entering.values())) < COMMANDS_IN_FLIGHT_MAX:
             behind.append(command)
         else:
             waiting = CommandError("rate_limited", "the room is still being joined", retry_ms=100)
@@ -128,15 +127,19 @@ class Gate:
         except CommandError as error:
             session.in_flight -= 1
             self._refuse(session, socket, error, command.id)
-            if isinstance(command, Authenticate):
+            if isinstance(command, Authenticate) and error.code in CREDENTIAL_CODES:
                 socket.close(_close_of(error), error.code)
             return
         if inspect.isawaitable(answer):
             self._start(session, command, answer)
-        elif answer is not None:  # None: said later, by the room's tick
+            return
+        if answer is not None:  # None: said later, by the room's tick
             session.in_flight -= 1
-            session.refused = 0
             session.reply(answer)
+        if isinstance(answer, Receipt) and answer.reason == "rate":
+            self._refused(session, socket)
+        else:
+            session.refused = 0
 
     def paused(self, socket: Socket) -> None:
         session = socket.session
@@ -159,6 +162,7 @@ class Gate:
         session.reply = lambda _: None
         self.rooms.leave_all(session)
         self._people.remove(session)
+        self._deadlines.discard(session)
         self._owed.pop(session, None)
         self._sockets.pop(session, None)
 
@@ -214,6 +218,9 @@ class Gate:
 
     def _refuse(self, session: Session, socket: Socket, error: CommandError, command_id: str) -> None:
         session.reply(_error(error, command_id, self._clock.now_ms()))
+        self._refused(session, socket)
+
+    def _refused(self, session: Session, socket: Socket) -> None:
         session.refused += 1
         if session.refused > REFUSED_IN_A_ROW_MAX:
             socket.close(Close.FLOOD, "flood")
@@ -233,7 +240,7 @@ class Gate:
     def admit(self, session: Session, identity: Identity) -> None:
         session.identity = identity
         self._people.add(session)
-        self._due(identity.expires_at_ms, session)
+        self._deadlines.put(session, identity.expires_at_ms)
 
     def seat(self, session: Session, cursor: int) -> Seat:
         socket = self._sockets[session]
@@ -242,22 +249,16 @@ class Gate:
             seat.state = SeatState.PAUSED
         return seat
 
-    def _due(self, at_ms: int, session: Session) -> None:
-        heapq.heappush(self._deadlines, (at_ms, next(self._order), session))
-
     async def watch_deadlines(self) -> None:
         """Close who didn't say in time who he is, and whose token has expired."""
         while True:
             await self._clock.sleep_ms(DEADLINES_MS)
             now_ms = self._clock.now_ms()
-            while self._deadlines and self._deadlines[0][0] <= now_ms:
-                _, _, session = heapq.heappop(self._deadlines)
-                socket = self._sockets.get(session)
-                if socket is None:
-                    continue
+            for session in self._deadlines.due(now_ms):
+                socket = self._sockets[session]
                 if session.identity is None:
                     socket.close(Close.AUTHENTICATION_TIMEOUT, "authentication_timeout")
-                elif session.identity.expires_at_ms <= now_ms:
+                else:
                     socket.close(Close.TOKEN_EXPIRED, "token_expired")
 
     # -- leaving ---------------------------------------------------------------------------------------

@@ -79,7 +79,9 @@ class LiveRoom:
         self.board = StockBoard()
         self.counts = Counts()
         self.delivery = Delivery(self)
-        self.likes = 0  # this process's taps, ever
+        self.holding = process  # under which name its figures are told: another each time a room is held
+        self.likes = 0  # taps since it is held
+        self.coming = 0  # sessions on their way in
         self.n = 0  # the last tick frame's number
         self._pool = DanmakuPool(budget_per_s, rng=Random(seed))
         self._tick = Tick()
@@ -129,18 +131,24 @@ class LiveRoom:
         with store_errors():
             await self.store.announce_sale(self.room_id, sale_id)
 
+    async def is_announced(self, sale_id: str) -> bool:
+        with store_errors(reading=True):
+            return await self.store.is_announced(self.room_id, sale_id)
+
     # -- what the ledger and the beat say --------------------------------------------------------------
 
-    def observe(self, view: StockView) -> None:
+    def observe(self, view: StockView) -> bool:
         """A reply of the ledger: shown at the next tick, told to the others, and if it means that the sale
-        sold out, came back or closed, made a critical event."""
+        sold out, came back or closed, made a critical event. True: the room has heard all of that."""
         newest = self._learned.get(view.sale_id)
         if newest is None or (view.epoch, view.seq) > (newest.epoch, newest.seq):
             self._learned[view.sale_id] = view
         stock = wire_stock(view)
         self._show_stock(stock)
-        if decide_sale(self.view, view.sale_id, stock, None) is not None:
-            self.tasks.start(self._publish_sale_fact(view), name=f"sale-fact {view.sale_id}")
+        if decide_sale(self.view, view.sale_id, stock, None) is None:
+            return True
+        self.tasks.start(self._publish_sale_fact(view), name=f"sale-fact {view.sale_id}")
+        return False
 
     async def _publish_sale_fact(self, view: StockView) -> None:
         """Any process may be first; the room's own version of the sale makes the others' a no-op."""
@@ -250,14 +258,24 @@ class LiveRoom:
         self._timer = None
         now_ms = self.clock.now_ms()
         self._tick.started(now_ms)
+        try:
+            job = self._collect(now_ms)
+        except Exception:  # our mistake: what this tick held is lost, the room goes on
+            logger.exception("tick_failed", room=self.room_id)
+            job = None
+        if job is None:
+            self._after_broadcast()
+        else:
+            self.broadcaster.submit_tick(job)
+
+    def _collect(self, now_ms: int) -> TickJob | None:
         block, settled = self._pool.collect(now_ms)
         self._settle(settled)
         self._publish_chunk(self._pool.outgoing())
         state, updates_offered, updates_kept = self._collect_state()
         if block is None and state is None:
-            self._after_broadcast()
-            return
-        self._compose(now_ms, block, state, updates_offered, updates_kept)
+            return None
+        return self._compose(now_ms, block, state, updates_offered, updates_kept)
 
     def _collect_state(self) -> tuple[State | None, int, int]:
         stock, superseded = self.board.take()
@@ -269,8 +287,8 @@ class LiveRoom:
 
     def _compose(
         self, now_ms: int, block: DanmakuBlock | None, state: State | None, offered: int, kept: int
-    ) -> None:
-        """One frame for everybody who is listed now."""
+    ) -> TickJob | None:
+        """One frame for everybody who is listed now; None: nobody is."""
         self.n += 1
         if block is not None:
             self.recent.extend(block.danmaku)
@@ -290,10 +308,7 @@ class LiveRoom:
             self._after_broadcast()
 
         captured = self.seats.captured()
-        if captured:
-            self.broadcaster.submit_tick(TickJob(Encoded(frame), captured, done))
-        else:
-            self._after_broadcast()
+        return TickJob(Encoded(frame), captured, done) if captured else None
 
     def _after_broadcast(self) -> None:
         self._tick.finished(self.clock.now_ms())

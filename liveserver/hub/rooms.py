@@ -7,6 +7,7 @@ not, so a room new to this process starts without a gap.
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Callable
 
 import structlog
@@ -35,7 +36,7 @@ logger = structlog.get_logger(__name__)
 ROOMS_MAX = 10_000
 BEAT_MS = 1_000
 EMPTY_BEATS_MAX = 30  # a room nobody is in is kept this many beats, for the one who reloads his page
-BEATS_AT_ONCE = 64
+BEATS_AT_ONCE = 16  # and loads: most of the store's connections stay free for what rooms append
 MINE_MAX = 200  # reservations told to the one who joins
 
 NewRoom = Callable[[str], LiveRoom]
@@ -73,7 +74,9 @@ class Rooms:
         self._opening: dict[str, asyncio.Task[LiveRoom]] = {}
         self._empty_beats: dict[str, int] = {}
         self._at_once = asyncio.Semaphore(BEATS_AT_ONCE)
-        self.store_answers = True  # did the last beats succeed?
+        self._loads_at_once = asyncio.Semaphore(BEATS_AT_ONCE)
+        self._holdings = itertools.count(1)
+        self._unanswered = 0  # beats in a row
 
     # -- holding rooms ---------------------------------------------------------------------------------
 
@@ -82,6 +85,11 @@ class Rooms:
 
     def all(self) -> list[LiveRoom]:
         return list(self._rooms.values())
+
+    @property
+    def store_answers(self) -> bool:
+        """One room's failure is not the store's, if there are others."""
+        return self._unanswered < max(1, min(BEATS_AT_ONCE, len(self._rooms)))
 
     async def open(self, room: str) -> LiveRoom:
         """The room, loaded; one load for all who ask at once. ``CommandError`` unavailable if the store is
@@ -96,11 +104,12 @@ class Rooms:
             opening = asyncio.create_task(self._load(room), name=f"open {room}")
             self._opening[room] = opening
             opening.add_done_callback(lambda _: self._opening.pop(room, None))
-        with store_errors():
+        with store_errors(reading=True):
             return await asyncio.shield(opening)
 
     async def _load(self, room: str) -> LiveRoom:
         live = self._new_room(room)
+        live.holding = f"{self._process}.{next(self._holdings)}"
         early: list[RelayItem] = []
         receive = early.append
 
@@ -109,7 +118,8 @@ class Rooms:
 
         await self._relay.subscribe(room, arrived)
         try:
-            await live.log.load()
+            async with self._loads_at_once:
+                await live.log.load()
         except BaseException:
             self._tasks.start(self._relay.unsubscribe(room), name=f"unsubscribe {room}")
             raise
@@ -135,7 +145,11 @@ class Rooms:
     async def join(self, session: Session, command: Join) -> None:
         """See ``commands.ports.Rooms.join``."""
         live = await self.open(command.room)
-        me = await self._me(session, live)
+        live.coming += 1
+        try:
+            me = await self._me(session, live)
+        finally:
+            live.coming -= 1
         if session.closed:
             return
         # From here to the end without waiting: the cursor is the head the session is told.
@@ -147,7 +161,6 @@ class Rooms:
             and live.delivery.can_replay(command.epoch, command.offset)
         )
         cursor = command.offset if replay and command.offset is not None else NOWHERE
-        seat = self._make_seat(session, cursor)
         session.reply(
             Joined(
                 id=command.id,
@@ -161,6 +174,7 @@ class Rooms:
                 me=me,
             )
         )
+        seat = self._make_seat(session, cursor)  # after the reply, which may have filled the connection
         session.rooms[command.room] = seat
         live.seats.add(seat)
         if seat.state is SeatState.READS:
@@ -202,11 +216,14 @@ class Rooms:
             self.leave(session, room)
 
     def drained(self, session: Session) -> None:
-        """The session reads again: each of its rooms brings it up to date."""
-        for room, seat in session.rooms.items():
+        """The session reads again: each of its rooms brings it up to date, until it is full again."""
+        for room, seat in list(session.rooms.items()):
             live = self._rooms.get(room)
             if live is not None and isinstance(seat, Seat):
                 live.delivery.drained(seat)
+                if seat.state is not SeatState.READS:
+                    session.rooms[room] = session.rooms.pop(room)  # the others come first the next time
+                    return
 
     # -- words to one person ---------------------------------------------------------------------------
 
@@ -239,29 +256,44 @@ class Rooms:
             await self._clock.sleep_ms(BEAT_MS)
             rooms = self.all()
             if rooms:
-                answers = await asyncio.gather(*(self._beat(live) for live in rooms))
-                self.store_answers = any(answers)
+                await asyncio.gather(*(self._beat(live) for live in rooms))
+            else:
+                await self._ask_store()
             for live in rooms:
                 self._let_go_if_empty(live)
 
-    async def _beat(self, live: LiveRoom) -> bool:
+    async def _ask_store(self) -> None:
+        """Nobody else would notice that it is away, or back, while no room is held."""
+        try:
+            with store_errors(reading=True):
+                await self._store.ping()
+        except CommandError:
+            self._unanswered += 1
+        else:
+            self._unanswered = 0
+
+    async def _beat(self, live: LiveRoom) -> None:
         try:
             async with self._at_once:
                 with store_errors():
                     beat = await self._store.beat(
-                        live.room_id, process=self._process, viewers=len(live.seats), likes=live.likes
+                        live.room_id, process=live.holding, viewers=len(live.seats), likes=live.likes
                     )
         except CommandError:
-            return False  # the store is away: danmaku goes on here, and the next beat heals
+            self._unanswered += 1  # the store is away: danmaku goes on here, and the next beat heals
+            return
+        except Exception:
+            logger.exception("beat_failed", room=live.room_id)
+            return
+        self._unanswered = 0
         live.heal(beat.epoch, beat.head)
         live.set_counts(beat.viewers, beat.likes)
         for sale_id in beat.sales:
             self._on_sale(live.room_id, sale_id)
-        return True
 
     def _let_go_if_empty(self, live: LiveRoom) -> None:
         room = live.room_id
-        if len(live.seats):
+        if len(live.seats) or live.coming:
             self._empty_beats.pop(room, None)
             return
         beats = self._empty_beats[room] = self._empty_beats.get(room, 0) + 1

@@ -76,14 +76,18 @@ class StockDesk:
         return verdict
 
     def observe(self, view: StockView) -> None:
-        for room in tuple(self._rooms_of.get(view.sale_id, ())):
+        rooms = self._rooms_of.get(view.sale_id, set())
+        heard = True
+        for room in tuple(rooms):
             live = self._rooms.held(room)
             if live is None:
-                self._rooms_of[view.sale_id].discard(room)
+                rooms.discard(room)
             else:
-                live.observe(view)
-        if view.status is SaleStatus.CLOSED and not any(view.held.values()):
+                heard &= live.observe(view)
+        if heard and view.status is SaleStatus.CLOSED and not any(view.held.values()):
             self._finish(view.sale_id)
+        elif not rooms:
+            self._rooms_of.pop(view.sale_id, None)
 
     def notify(self, kind: NoticeKind, reservation: Reservation) -> None:
         rooms = [room for room in self._rooms_of.get(reservation.sale_id, ()) if self._rooms.held(room)]
@@ -101,7 +105,7 @@ class StockDesk:
         return [sale_id for sale_id, rooms in self._rooms_of.items() if rooms]
 
     def _finish(self, sale_id: str) -> None:
-        """Its rooms have been told in ``observe``; nothing changes any more."""
+        """Its rooms have heard it; nothing changes any more."""
         self._rooms_of.pop(sale_id, None)
         self._finished[sale_id] = None
         if len(self._finished) > FINISHED_MAX:

@@ -12,10 +12,11 @@ from protocol.errors import CommandError
 
 
 @contextmanager
-def store_errors() -> Iterator[None]:
+def store_errors(*, reading: bool = False) -> Iterator[None]:
+    """``reading``: what changes nothing was certainly not done."""
     try:
         yield
     except (RedisError, OSError, TimeoutError) as error:
-        if certainly_not_executed(error):
+        if reading or certainly_not_executed(error):
             raise CommandError("unavailable", "the store is away", retry_ms=1_000) from error
         raise CommandError("pending", "the store did not answer in time", retry_ms=1_000) from error

@@ -12,7 +12,9 @@ A coroutine that is cancelled may have run or not; the connection it used is dro
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any, Final, TypeVar
 
 import structlog
@@ -52,6 +54,7 @@ from liveserver.stock.port import (
     WrongStateError,
 )
 from liveserver.stock.transitions import TARGET, End
+from liveserver.valkey.connect import CONNECTIONS_MAX
 from liveserver.valkey.errors import certainly_not_executed
 from liveserver.valkey.scripts import Script
 from liveserver.valkey.server import ServerFacts, server_facts
@@ -60,6 +63,7 @@ T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 ACT_WITHIN_MS: Final = 2_000  # Guess: past this a call refuses itself, and a lookup is final
+OTHERS_AT_ONCE: Final = CONNECTIONS_MAX * 3 // 4  # calls that are no purchases; the rest stays for those
 ATTEMPTS_MAX: Final = 5  # each but the last after a refusal that changes what we send
 
 _RESERVED: Final = 16  # reserve.lua: 16 + place
@@ -96,6 +100,7 @@ class ValkeyLedger:
         self._clock = clock
         self._act_within_ms = act_within_ms
         self._on_expired = on_expired
+        self._others = asyncio.Semaphore(OTHERS_AT_ONCE)
         self._server: ServerFacts | None = None
         self._facts: dict[str, SaleFacts] = {}
         self._seen: dict[str, tuple[int, int]] = {}
@@ -309,7 +314,8 @@ class ValkeyLedger:
 
     async def _call(self, script: Script, sale_id: str, arguments: Sequence[str | int]) -> list[Any]:
         try:
-            reply: list[Any] = await script.call(self._client, scripts.keys_of(sale_id), arguments)
+            async with self._others if script is not scripts.RESERVE else nullcontext():
+                reply: list[Any] = await script.call(self._client, scripts.keys_of(sale_id), arguments)
         except (RedisError, OSError) as error:
             if certainly_not_executed(error):
                 raise LedgerUnavailableError(str(error)) from error

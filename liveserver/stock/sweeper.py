@@ -12,7 +12,7 @@ from typing import Final
 import structlog
 
 from liveserver.core.clock import Clock
-from liveserver.stock.port import Ledger, LedgerError, Reservation, StockView
+from liveserver.stock.port import Ledger, LedgerError, Reservation, StockView, UnknownSaleError
 
 PERIOD_MS: Final = 1_000
 ROUNDS_MAX: Final = 50  # sweeps of one sale in one beat: at least 5,000 orders
@@ -52,8 +52,12 @@ class Sweeper:
         for sale_id in tuple(self._sales()):
             try:
                 await self._sweep(sale_id)
+            except UnknownSaleError:
+                pass  # announced, and not opened (yet)
             except LedgerError as error:
                 log.warning("a sale could not be swept", sale=sale_id, why=error.code)
+            except Exception:
+                log.exception("a sale could not be swept, in a way nobody foresaw", sale=sale_id)
 
     async def _sweep(self, sale_id: str) -> None:
         for _ in range(ROUNDS_MAX):

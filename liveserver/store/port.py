@@ -93,6 +93,12 @@ class RoomStore(Protocol):
         looks it up each beat, so a crash between opening a sale and telling the room loses nothing."""
         ...
 
+    async def is_announced(self, room: str, sale_id: str) -> bool: ...
+
+    async def ping(self) -> None:
+        """Returns if the store answers, else raises as all of these do."""
+        ...
+
 
 class Relay(Protocol):
     """Carries a room between processes. At most once, in order per publisher; a lost chunk is seen from

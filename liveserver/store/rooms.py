@@ -162,6 +162,12 @@ class ValkeyRoomStore:
     async def announce_sale(self, room: str, sale_id: str) -> None:
         await _ANNOUNCE_SALE.call(self._client, (keys.sales(room),), (sale_id, SALES_MAX))
 
+    async def is_announced(self, room: str, sale_id: str) -> bool:
+        return await self._client.zscore(keys.sales(room), sale_id) is not None
+
+    async def ping(self) -> None:
+        await self._client.ping()
+
     def _seen_of(self, room: str) -> tuple[int, int]:
         return self._seen.get(room, (0, 0))
 

@@ -369,6 +369,18 @@ async def test_pings_of_one_who_does_not_read_cost_one_pong(edge: Edge) -> None:
     assert await raw.frame() == (PONG, b"4999", True, False)
 
 
+async def test_an_owed_pong_that_fills_the_connection_again_is_no_drain(edge: Edge) -> None:
+    await edge.upgraded()
+    await eventually(lambda: len(edge.owner.sockets) == 1)
+    socket = edge.owner.socket
+    socket.pause_writing()
+    socket._owed_pong = b"pong"
+    socket.write = lambda _: socket.pause_writing()  # as the transport does when the kernel takes no more
+    socket.resume_writing()
+    assert edge.owner.reports == ["opened", "paused", "paused"]
+    assert socket.paused and not socket.closed
+
+
 async def test_paused_reading_holds_back_even_what_was_read(edge: Edge) -> None:
     edge.owner.on_received = lambda socket, payload: socket.pause_reading()
     raw = await edge.upgraded()

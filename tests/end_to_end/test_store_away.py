@@ -6,6 +6,8 @@ import asyncio
 import os
 import signal
 import time
+import urllib.error
+import urllib.request
 
 from protocol import commands as c
 from protocol.events import SaleOpened
@@ -102,3 +104,56 @@ async def test_a_store_that_is_gone_is_said_at_once(
         assert receipt.fate is Fate.SHOWN
         done = await eve.ask(c.Like(id="l", room="r1"), Done)
         assert done.id == "l"
+
+
+async def test_a_server_that_holds_no_room_notices_too(
+    durable_valkey: StartValkey, start_server: StartServer
+) -> None:
+    """Away, and back: without traffic there would be no room, without a room no beat to tell it."""
+    store = await durable_valkey()
+    clock = ManualClock(int(time.time() * 1000))
+    server = await start_server(redis_url=store.url, clock=clock)
+    assert await _ready(server.http_url) == 200
+    os.kill(store.pid, signal.SIGSTOP)
+    try:
+        for _ in range(100):
+            await clock.advance(1_000)
+            if await _ready(server.http_url) == 503:
+                break
+            await asyncio.sleep(0.1)
+        assert await _ready(server.http_url) == 503
+    finally:
+        os.kill(store.pid, signal.SIGCONT)
+    for _ in range(100):
+        await clock.advance(1_000)
+        if await _ready(server.http_url) == 200:
+            break
+        await asyncio.sleep(0.1)
+    assert await _ready(server.http_url) == 200
+
+
+async def _ready(http_url: str) -> int:
+    def ask() -> int:
+        try:
+            with urllib.request.urlopen(f"{http_url}/readyz") as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code
+
+    return await asyncio.to_thread(ask)
+
+
+async def test_a_room_that_cannot_be_read_was_certainly_not_joined(
+    durable_valkey: StartValkey, start_server: StartServer
+) -> None:
+    store = await durable_valkey()
+    server = await start_server(redis_url=store.url)
+    async with Raw(server.url, server.mint("viewer", "ann")) as ann:
+        os.kill(store.pid, signal.SIGSTOP)
+        try:
+            refused = await ann.refused(c.Join(id="j", room="r1"))
+            assert refused.code == "unavailable", "and not: unknown"
+        finally:
+            os.kill(store.pid, signal.SIGCONT)
+        await ann.join("r1")

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
+from liveserver.stock import port
 from liveserver.stock.feed import follow_feed, read_feed
 from liveserver.stock.ledger import ValkeyLedger
 from liveserver.stock.port import Reservation, ReservationState, SaleStatus, StockView
@@ -41,6 +44,23 @@ async def test_a_beat_expires_all_that_is_due_and_closes_by_the_clock(bench: Ben
     await swept.sweeper.beat()
     assert swept.views[-1].status is SaleStatus.CLOSED
     assert isinstance((await bench.feed())[-1], Closed)
+
+
+async def test_what_nobody_foresaw_in_one_sale_stops_no_other(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await bench.open(bench.spec((3,)))
+    expire = bench.ledger.expire
+
+    async def failing(sale_id: str) -> port.Swept:
+        if sale_id == "odd":
+            raise RuntimeError
+        return await expire(sale_id)
+
+    monkeypatch.setattr(bench.ledger, "expire", failing)
+    swept = Swept(bench, "odd", "s1")
+    await swept.sweeper.beat()
+    assert len(swept.views) == 1
 
 
 async def test_it_beats_each_second_and_an_unknown_sale_stops_nothing(bench: Bench) -> None:
