@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 
 from liveserver.cli import ledger_format as text
 from liveserver.cli.ledger_progress import Show, shown
-from liveserver.cli.ledger_store import CANNOT_LOOK, DataDirOption, RedisUrlOption, store_of
+from liveserver.cli.ledger_store import CANNOT_LOOK, DataDirOption, Place, RedisUrlOption, place, store_of
 from liveserver.stock.audit import Report, audit
 from liveserver.stock.export import feed_entries, orders
 from liveserver.stock.ids import is_id
@@ -44,6 +44,7 @@ class Answer(msgspec.Struct):
 
 @app.command()
 def verify(
+    ctx: typer.Context,
     sale: SaleOption = "",
     redis_url: RedisUrlOption = "",
     data_dir: DataDirOption = None,
@@ -64,7 +65,7 @@ def verify(
             reports = [await _audit(client, one, show) for one in await _sales(client, sale)]
         return Answer(ok=not any(report.findings for report in reports), sales=reports)
 
-    answer = _run(work, redis_url, data_dir)
+    answer = _run(work, place(ctx))
     if as_json:
         typer.echo(msgspec.json.encode(answer))
     else:
@@ -77,6 +78,7 @@ def verify(
 
 @app.command()
 def export(
+    ctx: typer.Context,
     sale: SaleOption = "",
     redis_url: RedisUrlOption = "",
     data_dir: DataDirOption = None,
@@ -107,7 +109,7 @@ def export(
                     written += 1
         return written
 
-    written = _run(work, redis_url, data_dir)
+    written = _run(work, place(ctx))
     typer.echo(f"{written} {'orders' if as_orders else 'rows'} written", err=True)
 
 
@@ -162,9 +164,9 @@ def _output(path: Path | None) -> Iterator[TextIO]:
         part.unlink(missing_ok=True)
 
 
-def _run(work: Callable[[Redis], Awaitable[T]], redis_url: str, data_dir: Path | None) -> T:
+def _run(work: Callable[[Redis], Awaitable[T]], where: Place) -> T:
     async def run() -> T:
-        async with store_of(redis_url, data_dir, _loading) as client:
+        async with store_of(where, _loading) as client:
             return await work(client)
 
     try:

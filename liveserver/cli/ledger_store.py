@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import quote
 
+import msgspec
 import typer
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -35,18 +36,36 @@ DataDirOption = Annotated[
 ]
 
 
+class Place(msgspec.Struct, frozen=True):
+    """``redis_url``, or where that is empty, ``data_dir``."""
+
+    redis_url: str
+    data_dir: Path
+
+
+def place(ctx: typer.Context) -> Place:
+    """What was typed beats the environment; within it, as for the server, an address beats a directory.
+    Raises ``typer.BadParameter``."""
+    redis_url, data_dir = ctx.params["redis_url"], ctx.params["data_dir"]
+    typed = {name for name in ("redis_url", "data_dir") if _is_typed(ctx, name)}
+    if len(typed) == 2:
+        raise typer.BadParameter("give one of --redis-url and --data-dir")
+    return Place("" if "data_dir" in typed else redis_url, data_dir or DATA_DIR)
+
+
+def _is_typed(ctx: typer.Context, name: str) -> bool:
+    source = ctx.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
 @asynccontextmanager
-async def store_of(
-    redis_url: str, data_dir: Path | None, on_loading: Callable[[float], None]
-) -> AsyncIterator[Redis]:
+async def store_of(where: Place, on_loading: Callable[[float], None]) -> AsyncIterator[Redis]:
     """A client on it. Raises ``typer.BadParameter`` and ``CANNOT_LOOK``. A store started here ends here."""
-    if redis_url and data_dir is not None:
-        raise typer.BadParameter("give one of --redis-url and --data-dir (an environment variable counts)")
-    if redis_url:
-        async with _client(redis_url) as client:
+    if where.redis_url:
+        async with _client(where.redis_url) as client:
             yield client
         return
-    folder = data_dir or DATA_DIR
+    folder = where.data_dir
     running = socket_in_use(folder)
     if running is not None:
         async with _client(f"unix://{quote(str(running))}") as client:

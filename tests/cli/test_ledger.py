@@ -1,4 +1,4 @@
-"""``liveserver ledger`` as it is typed: on a running store, on a stopped one's directory, and what it writes."""
+"""``liveserver ledger`` as it is typed: a running store, a stopped one's directory, what it writes."""
 
 from __future__ import annotations
 
@@ -28,8 +28,9 @@ from tests.stock.conftest import ValkeyBench, order
 from tests.stock.history import busy
 
 
-async def typed(*words: object) -> Result:
-    environ = {"LIVESERVER_REDIS_URL": "", "LIVESERVER_DATA_DIR": ""}
+async def typed(*words: object, redis_url: str = "", data_dir: str = "") -> Result:
+    """With this environment."""
+    environ = {"LIVESERVER_REDIS_URL": redis_url, "LIVESERVER_DATA_DIR": data_dir}
     return await asyncio.to_thread(CliRunner().invoke, ledger.app, [str(word) for word in words], env=environ)
 
 
@@ -93,6 +94,19 @@ async def test_a_data_directory_running_and_stopped(
     client = call_client(again.url)
     assert (await audit(client, "s1")).findings == []
     await client.aclose()
+
+
+async def test_what_is_typed_beats_the_environment(
+    bench: ValkeyBench, valkey_url: str, tmp_path: Path
+) -> None:
+    await bench.open(bench.spec((5,)))
+    empty = str(tmp_path)
+    both = await typed("verify", redis_url=valkey_url, data_dir=empty)
+    assert both.exit_code == 0 and "s1: 1 rows" in both.stdout
+    directory = await typed("verify", "--data-dir", empty, redis_url=valkey_url)
+    assert directory.exit_code == 2 and "holds no store" in directory.stderr
+    address = await typed("verify", "--redis-url", valkey_url, data_dir=empty)
+    assert address.stdout == both.stdout
 
 
 @pytest.mark.parametrize(
