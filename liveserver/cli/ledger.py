@@ -1,4 +1,7 @@
-"""``liveserver ledger``: prove a store's sales from their feeds, and write them out."""
+"""``liveserver ledger``: prove a store's sales from their feeds, and write them out.
+
+The options that say which store are read by ``ledger_store.place``, which must know how each was given.
+"""
 
 from __future__ import annotations
 
