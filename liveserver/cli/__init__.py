@@ -1,4 +1,4 @@
-"""The command line: `liveserver serve | demo | token | watch | streamer | version`.
+"""The command line: `liveserver serve | demo | token | watch | streamer | ledger | version`.
 
 Each command is a file of its own; `main.py` only puts them together. A plain `pip install liveserver`
 brings the client alone, so what the server needs may be missing here; then that is said.

@@ -5,7 +5,8 @@ dies with us whatever happens; shows what goes on; then has the verdict judge th
 its own too (nothing here imports the load test). Ctrl-C at any time ends all of it, in order; a second
 Ctrl-C does not wait.
 
-Order of things: server → audience → (headless: server stopped) → verdict → (else: open until Ctrl-C).
+Order of things: server → audience → ``ledger verify`` → (headless: server stopped) → verdict → (else: open
+until Ctrl-C).
 """
 
 from __future__ import annotations
@@ -151,9 +152,10 @@ class _Demo:
             if self.stop.is_set():
                 return STOPPED
             self._exited("audience", code)
+            proved = await self._prove(server)
             if self.headless:
                 await self._end(stack)
-            holds = await self._verdict()
+            holds = await self._verdict() and proved
             self._write_report(holds)
             if not holds:
                 self._keep_journal()
@@ -259,10 +261,17 @@ class _Demo:
         with (self.journal / "exits.jsonl").open("ab") as file:
             file.write(orjson.dumps({"k": "exit", "name": name, "code": code}) + b"\n")
 
+    async def _prove(self, server: Running) -> bool:
+        """Every sale from its own feed, as anybody could while it sells."""
+        return await self._judged("liveserver", "ledger", "verify", "--redis-url", server.store_url)
+
     async def _verdict(self) -> bool:
-        """Judge the journal, in a process of its own that writes to our own output."""
-        command = ["-m", "loadtest", "verdict", str(self.journal), "--report", str(self._checks)]
-        process = await asyncio.create_subprocess_exec(sys.executable, *command, start_new_session=True)
+        """Judge the journal."""
+        return await self._judged("loadtest", "verdict", str(self.journal), "--report", str(self._checks))
+
+    async def _judged(self, *command: str) -> bool:
+        """By a module in a process of its own that writes to our own output."""
+        process = await asyncio.create_subprocess_exec(sys.executable, "-m", *command, start_new_session=True)
         judged, stop = asyncio.create_task(process.wait()), asyncio.create_task(self.stop.wait())
         try:
             await asyncio.wait({judged, stop}, timeout=VERDICT_S_MAX, return_when=asyncio.FIRST_COMPLETED)

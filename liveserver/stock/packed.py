@@ -14,7 +14,7 @@ import msgspec
 
 from liveserver.stock.checks import Lines
 from liveserver.stock.ids import reservation_id
-from liveserver.stock.port import Line, Reservation, SaleItem
+from liveserver.stock.port import Line, Reservation, SaleItem, SaleSpec
 from liveserver.stock.rows import parse_items, parse_lines
 from liveserver.stock.transitions import STATE
 
@@ -35,8 +35,13 @@ class SaleFacts(msgspec.Struct, frozen=True):
     def from_reply(cls, sale_id: str, epoch: int, static: Sequence[bytes]) -> SaleFacts:
         limit, hold, opens, closes = map(int, static[:4])
         items = parse_items(static[4].decode())
-        numbers = {item.item_id: number for number, item in enumerate(items)}
-        return cls(sale_id, epoch, items, numbers, limit, hold, opens, closes)
+        return cls.of(SaleSpec(sale_id, items, limit, opens, closes, hold), epoch)
+
+    @classmethod
+    def of(cls, spec: SaleSpec, epoch: int) -> SaleFacts:
+        numbers = {item.item_id: number for number, item in enumerate(spec.items)}
+        times = spec.hold_ms, spec.opens_at_ms, spec.closes_at_ms
+        return cls(spec.sale_id, epoch, spec.items, numbers, spec.limit_per_user, *times)
 
     def named(self, lines: Lines) -> tuple[Line, ...]:
         return tuple(Line(self.items[number].item_id, quantity) for number, quantity in lines)

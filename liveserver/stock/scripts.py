@@ -37,6 +37,7 @@ ADJUST: Final = _script("adjust.lua")
 CLOSE: Final = _script("close.lua")
 VIEW: Final = _script("view.lua")
 LOOKUP: Final = _script("lookup.lua")
+AUDIT: Final = _script("audit.lua")
 
 
 def keys_of(sale_id: str) -> tuple[str, ...]:

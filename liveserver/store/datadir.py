@@ -9,12 +9,15 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import socket
 import tempfile
 from pathlib import Path
 
 SOCKET_PATH_BYTES_MAX = 100  # sun_path holds 108 bytes on Linux, 104 on macOS
 
 _LOCK_FILE = "liveserver.lock"
+_SOCKET = "valkey.sock"
+_APPEND_ONLY = "appendonlydir"
 
 
 class DataDirInUseError(Exception):
@@ -40,9 +43,9 @@ class DataDir:
         except BaseException:
             self._clear()
             raise
-        self.socket_path = self.path / "valkey.sock"
+        self.socket_path = self.path / _SOCKET
         if len(os.fsencode(self.socket_path)) > SOCKET_PATH_BYTES_MAX:
-            self.socket_path = self._temporary() / "valkey.sock"
+            self.socket_path = self._temporary() / _SOCKET
 
     def release(self) -> None:
         if self.lock_fd >= 0:
@@ -58,6 +61,25 @@ class DataDir:
     def _clear(self) -> None:
         while self._remove:
             shutil.rmtree(self._remove.pop(), ignore_errors=True)
+
+
+def has_store(path: Path) -> bool:
+    """A store has been kept in this directory."""
+    return (path / _APPEND_ONLY).is_dir()
+
+
+def socket_in_use(path: Path) -> Path | None:
+    """The socket of the store that runs on this directory, if one listens there. (A directory so deep that
+    its socket lies elsewhere has none.)"""
+    found = path.absolute() / _SOCKET
+    if len(os.fsencode(found)) > SOCKET_PATH_BYTES_MAX:
+        return None
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(found))
+        except OSError:
+            return None
+    return found
 
 
 def _lock(path: Path) -> int:

@@ -11,6 +11,7 @@ the command's first byte was sent is a ``NotSentError``.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 from redis import exceptions
@@ -46,6 +47,16 @@ class _CertainConnect(AbstractConnection):
             await super().connect_check_health(check_health, retry_socket_connect)
         except (exceptions.RedisError, OSError) as error:
             raise NotSentError(str(error)) from error
+
+    async def send_packed_command(
+        self, command: bytes | str | Iterable[bytes], check_health: bool = True
+    ) -> None:
+        """uvloop says of a connection the peer has just killed that its handler is closed, and says it as a
+        RuntimeError. Whether something had been written before is not known."""
+        try:
+            await super().send_packed_command(command, check_health)
+        except RuntimeError as error:
+            raise exceptions.ConnectionError(str(error)) from error
 
 
 class _TcpConnection(_CertainConnect, Connection):

@@ -56,6 +56,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     said, _ = process.communicate(timeout=SECONDS + START_S_MAX + END_S_MAX)
     assert process.returncode == 0, said
+    assert said.count(": every law holds\n") == 2, said  # the ledger of each sale, verified as it stood
     return folder
 
 

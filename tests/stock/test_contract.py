@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from liveserver.stock import limits
+from liveserver.stock.fold import fold
 from liveserver.stock.ids import reservation_id
 from liveserver.stock.port import (
     BelowHeldError,
@@ -29,7 +30,6 @@ from liveserver.stock.port import (
 from liveserver.stock.rows import Closed, Expired, Frozen, Reserved
 from liveserver.stock.transitions import TARGET, TRANSITIONS, End
 from tests.stock.conftest import HOLD_MS, SALE_MS, Bench, order
-from tests.stock.fold import fold
 
 
 def id_of(verdict: Verdict) -> str:

@@ -12,6 +12,7 @@ import pytest
 from redis.asyncio import Redis
 
 from liveserver.stock.feed import read_feed
+from liveserver.stock.fold import fold
 from liveserver.stock.ledger import ACT_WITHIN_MS, ValkeyLedger
 from liveserver.stock.limits import SKEW_MS_MAX
 from liveserver.stock.port import (
@@ -33,7 +34,6 @@ from liveserver.valkey.connect import call_client
 from tests.clock import ManualClock
 from tests.conftest import StartValkey
 from tests.stock.conftest import HOLD_MS, ValkeyBench, order
-from tests.stock.fold import fold
 
 
 async def set_store_time(bench: ValkeyBench, ahead_ms: int) -> None:

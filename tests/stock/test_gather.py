@@ -14,6 +14,7 @@ import pytest
 
 from liveserver.stock import limits
 from liveserver.stock.feed import read_feed
+from liveserver.stock.fold import fold
 from liveserver.stock.gather import IN_FLIGHT_MAX, Gatherer
 from liveserver.stock.ledger import ValkeyLedger
 from liveserver.stock.port import (
@@ -32,7 +33,6 @@ from liveserver.valkey.connect import call_client
 from tests.clock import ManualClock
 from tests.conftest import StartValkey
 from tests.stock.conftest import ValkeyBench, order
-from tests.stock.fold import fold
 
 
 async def until(holds: Callable[[], bool]) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from liveserver.stock.fold import fold
 from liveserver.stock.model import ModelSale
 from liveserver.stock.port import Order, SaleItem, SaleSpec
+from liveserver.stock.rows import AnyRow
 from tests.stock.conftest import order
-from tests.stock.fold import fold
 
 HOLD_MS = 1_000
 OPENED_MS = 1_767_000_000_000
@@ -44,4 +45,10 @@ def test_a_batch_means_its_orders_one_by_one(
         now_ms += wait_ms
     assert together.view(now_ms) == alone.view(now_ms)
     assert together.buyers == alone.buyers
-    assert fold(together.feed) == fold(alone.feed)
+    assert without_rows(together.feed) == without_rows(alone.feed)
+
+
+def without_rows(feed: list[AnyRow]) -> tuple[object, ...]:
+    """What is the same however many changes a row carries."""
+    end = fold(feed)
+    return end.seq, end.available, end.held, end.confirmed, end.adjusted, end.buyers

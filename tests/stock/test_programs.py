@@ -10,14 +10,15 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 import pytest
 import uvloop
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from liveserver.stock.audit import audit
 from liveserver.stock.feed import read_feed
+from liveserver.stock.fold import fold
 from liveserver.stock.ids import reservation_id
 from liveserver.stock.ledger import ValkeyLedger
 from liveserver.stock.model import ModelLedger
@@ -40,7 +41,6 @@ from liveserver.stock.transitions import TRANSITIONS, End
 from liveserver.valkey.connect import call_client
 from tests.clock import ManualClock
 from tests.stock.conftest import order
-from tests.stock.fold import fold
 
 PROGRAMS = 500
 STEPS = 50
@@ -220,12 +220,11 @@ class Twins:
             assert folded.held[number] == view.held[item.item_id]
             assert folded.confirmed[number] == view.confirmed[item.item_id]
             assert folded.adjusted[number] == view.adjusted[item.item_id]
-        for user in {ref.user_id for ref in folded.state}:
+        for user, buyer in folded.buyers.items():
             bought = await self.real.reservations_of(self.sale_id, user)
-            states = [state for ref, state in folded.state.items() if ref.user_id == user]
-            assert [one.state for one in bought] == states
-            value: Any = await self.client.hget(keys_of(self.sale_id)[1], user)
-            assert int(value.split(b";")[0]) == folded.used[user]
+            assert [one.state for one in bought] == [record.state for record in buyer.records]
+        report = await audit(self.client, self.sale_id)
+        assert report.findings == [] and (report.epoch, report.seq) == (view.epoch, view.seq)
         self._count(feed)
 
     def _count(self, feed: list[AnyRow]) -> None:

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from redis.asyncio import Redis
 
 from liveserver.stock import ids, model, rows, scripts, transitions
+from liveserver.stock.fold import fold
 from liveserver.stock.ids import parse_reservation_id, reservation_id
 from liveserver.stock.port import ReservationState, SaleItem, SaleSpec, UnknownReservationError
 from liveserver.stock.rows import Closed, Confirmed, Expired, Granted, Opened, Ref, Reserved
 from protocol.types import ID_PATTERN
-from tests.stock.fold import fold
 
 FEED_MD = (files("liveserver.stock") / "FEED.md").read_text("utf-8")
 LUA_FILES = sorted(entry.name for entry in (files("liveserver.stock") / "lua").iterdir())

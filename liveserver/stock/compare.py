@@ -1,0 +1,91 @@
+"""The keys beside the feed, held against what the feed folds to. Pure.
+
+Each function takes the fold and something as it is written in the store, of the same instant, and yields what
+doesn't agree. ``where`` names the key and the field.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+import msgspec
+
+from liveserver.stock.fold import Call, Fold, Law, due_member, packed_buyer
+from liveserver.stock.packed import pack_items
+from liveserver.stock.port import ReservationState, SaleStatus
+
+_MEMBER = re.compile(r"(\d+)-(\d+)")
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """Something that breaks a law, and which."""
+
+    where: str
+    law: Law
+    text: str
+
+
+def counters(fold: Fold, meta: Mapping[str, str]) -> Iterator[Finding]:
+    kept = {"a": fold.available, "h": fold.held, "c": fold.confirmed, "d": fold.adjusted}
+    for letter, by_item in kept.items():
+        for item, units in enumerate(by_item):
+            yield from _equal(f"meta {letter}{item}", Law.COUNTERS, meta.get(f"{letter}{item}"), str(units))
+
+
+def terms(fold: Fold, meta: Mapping[str, str]) -> Iterator[Finding]:
+    spec = fold.spec
+    if spec is None:
+        return
+    expected = {
+        "limit": str(spec.limit_per_user),
+        "hold": str(spec.hold_ms),
+        "opens": str(spec.opens_at_ms),
+        "closes": str(spec.closes_at_ms),
+        "n": str(len(spec.items)),
+        "items": pack_items(spec.items),
+    }
+    for field, text in expected.items():
+        yield from _equal(f"meta {field}", Law.TERMS, meta.get(field), text)
+
+
+def status(fold: Fold, meta: Mapping[str, str]) -> Iterator[Finding]:
+    """Only what stops a sale for good is in the feed; a frozen one that is closed says closed."""
+    said = meta.get("status")
+    ends = (SaleStatus.CLOSED, SaleStatus.FROZEN)
+    expected = SaleStatus.CLOSED if fold.closed else SaleStatus.FROZEN if fold.frozen else None
+    if said != expected if expected is not None else said is None or said in ends:
+        yield Finding("meta status", Law.STATUS, f"is {said}, by the feed {expected or 'not stopped'}")
+
+
+def buyers(fold: Fold, page: Mapping[str, str]) -> Iterator[Finding]:
+    for user_id, value in page.items():
+        buyer = fold.buyers.get(user_id)
+        if buyer is None:
+            yield Finding(f"buyers {user_id}", Law.BUYER, f"is {value!r}, and never bought by the feed")
+        else:
+            yield from _equal(f"buyers {user_id}", Law.BUYER, value, packed_buyer(buyer))
+
+
+def due(fold: Fold, page: Mapping[str, str]) -> Iterator[Finding]:
+    for member, score in page.items():
+        named = _MEMBER.fullmatch(member)
+        call = fold.calls.get((int(named[1]), int(named[2]))) if named else None
+        if call is None:
+            yield Finding(f"due {member}", Law.DUE_INDEX, "names no row that granted anything")
+        elif float(score) != call.due_ms:
+            yield Finding(f"due {member}", Law.DUE_INDEX, f"is {score}, by the feed {call.due_ms}")
+
+
+def due_members(fold: Fold) -> set[str]:
+    """Those that must be in the index: of every call with a hold that has not ended."""
+    return {due_member(*at) for at, call in fold.calls.items() if _holds_something(fold, call)}
+
+
+def _holds_something(fold: Fold, call: Call) -> bool:
+    return any(fold.record(ref).state is ReservationState.HELD for ref in call.refs)
+
+
+def _equal(where: str, law: Law, written: str | None, expected: str) -> Iterator[Finding]:
+    if written != expected:
+        yield Finding(where, law, f"is {written!r}, by the feed {expected!r}")

@@ -1,0 +1,91 @@
+"""A sale's feed, and its orders as they now are, one by one: for spreadsheets, archives, an order service.
+
+Streamed: at most one page of the feed is in memory. Both stop where the feed ended when they began, so an
+export of a selling sale comes to an end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+import msgspec
+from redis.asyncio import Redis
+
+from liveserver.stock.feed import START, Entry, read_entries
+from liveserver.stock.packed import SaleFacts, parse_value
+from liveserver.stock.port import Line, ReservationState
+from liveserver.stock.rows import Opened, Reserved, parse_row
+from liveserver.stock.scripts import feed_key, keys_of
+
+PAGE_ENTRIES: Final = 100  # of at most 128 orders each
+
+
+class OrderLine(msgspec.Struct, frozen=True):
+    """One reservation in its present state."""
+
+    sale_id: str
+    reservation_id: str
+    user_id: str
+    command_id: str
+    state: ReservationState
+    lines: tuple[Line, ...]
+    reserved_at_ms: int
+    expires_at_ms: int  # of the hold
+    epoch: int  # of the grant, with its seq
+    seq: int
+
+
+async def feed_entries(client: Redis, sale_id: str) -> AsyncIterator[Entry]:
+    """Every entry as it is written, unparsed. Raises redis-py's exceptions."""
+    newest: Any = await client.xrevrange(feed_key(sale_id), count=1)
+    until = _position(newest[0][0]) if newest else START
+    after = START
+    while after < until:
+        page = await read_entries(client, sale_id, after=after, until=until, entries_max=PAGE_ENTRIES)
+        if not page:
+            return
+        for entry in page:
+            yield entry
+        after = _position(page[-1][0])
+
+
+async def orders(client: Redis, sale_id: str) -> AsyncIterator[OrderLine]:
+    """In the order they were granted. The state is the one at the moment its page is read.
+
+    Raises redis-py's exceptions, and ``ValueError`` where feed and buyers disagree (``audit`` says why)."""
+    buyers = keys_of(sale_id)[1]
+    facts: SaleFacts | None = None
+    async for entry_id, fields in feed_entries(client, sale_id):
+        if fields.get(b"kind") not in (b"open", b"reserve"):
+            continue
+        row = parse_row(sale_id, entry_id, fields)
+        if isinstance(row, Opened):
+            facts = SaleFacts.of(row.spec, row.epoch)
+        if not isinstance(row, Reserved):
+            continue
+        if facts is None:
+            raise ValueError(f"the feed of {sale_id} does not begin with its opening")
+        values: Any = await client.hmget(buyers, [order.ref.user_id for order in row.orders])
+        for place, (order, value) in enumerate(zip(row.orders, values, strict=True)):
+            bought = parse_value(facts, order.ref.user_id, value or b"")
+            if order.ref.place >= len(bought):
+                raise ValueError(f"{order.ref.user_id} has no reservation {order.ref.place} in {sale_id}")
+            now = bought[order.ref.place]
+            yield OrderLine(
+                sale_id=sale_id,
+                reservation_id=now.reservation_id,
+                user_id=now.user_id,
+                command_id=now.command_id,
+                state=now.state,
+                lines=now.lines,
+                reserved_at_ms=row.at_ms,
+                expires_at_ms=now.expires_at_ms,
+                epoch=row.epoch,
+                seq=row.first + place,
+            )
+
+
+def _position(entry_id: bytes) -> tuple[int, int]:
+    epoch, seq = entry_id.split(b"-")
+    return int(epoch), int(seq)

@@ -1,0 +1,290 @@
+"""Folding a feed: from its rows alone to counters and reservations, every law of ``FEED.md`` held on the way.
+
+Pure; knows neither Valkey nor pages. Rows go in one by one, oldest first. The first that breaks a law raises
+``BrokenLawError``, which names the row and the law; the fold is of no use after that.
+
+What becomes of a reservation is read from ``transitions.py``, so a further edge of that table is folded
+without a change here. A further kind of row needs a ``case`` in ``Fold.take``; until it has one it is
+reported as ``unknown_kind``, never skipped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from enum import StrEnum
+
+import msgspec
+
+from liveserver.stock.checks import Lines
+from liveserver.stock.port import ReservationState, SaleSpec
+from liveserver.stock.rows import (
+    Adjusted,
+    AnyRow,
+    Closed,
+    Confirmed,
+    Expired,
+    Frozen,
+    Granted,
+    Opened,
+    Ref,
+    Released,
+    Reserved,
+    Row,
+)
+from liveserver.stock.transitions import COUNTED, LETTER, TRANSITIONS, End
+
+AVAILABLE = "available"
+
+
+class Law(StrEnum):
+    """What can be broken. The last seven are of the keys beside the feed: ``audit.py`` holds those."""
+
+    FORMAT = "format"  # an entry is a row as FEED.md describes it
+    UNKNOWN_KIND = "unknown_kind"  # a kind this version can't fold
+    OPENING = "opening"  # the first row opens the sale, no other does
+    GAPLESS = "gapless"  # rows join; a row covers as many seqs as it has changes; the epoch never falls
+    TIME = "time"  # never goes back
+    WINDOW = "window"  # nothing is granted outside it, nor after a close or a freeze
+    PLACE = "place"  # a buyer's reservations are counted from 0; what ends has begun
+    COMMAND_ONCE = "command_once"  # a (user, command) is granted once
+    LIMIT = "limit"  # a user's units held + confirmed
+    NEGATIVE = "negative"  # no counter is
+    CONSERVATION = "conservation"  # stock + adjusts = available + held + confirmed
+    TRANSITION = "transition"  # only the table's edges
+    DUE = "due"  # due = at + hold; expired not before it, confirmed or released before it
+    ITEM = "item"  # lines name items of the sale, rising, each with units
+
+    MISSING = "missing"  # the counters, or the whole feed, are gone
+    POSITION = "position"  # the counters' (epoch, seq) is the last row's
+    STATUS = "status"  # closed and frozen are what the rows say
+    TERMS = "terms"  # limit, hold, window and items are the opening row's
+    COUNTERS = "counters"
+    BUYER = "buyer"  # a buyer's units and records
+    DUE_INDEX = "due_index"  # every hold has its entry, every entry its row
+
+
+class BrokenLawError(Exception):
+    def __init__(self, where: str, law: Law, text: str) -> None:
+        super().__init__(f"{where}: {law}: {text}")
+        self.where = where  # an entry id
+        self.law = law
+        self.text = text
+
+
+class Record(msgspec.Struct):
+    """One reservation."""
+
+    command_id: str
+    lines: Lines
+    state: ReservationState
+    due_ms: int
+
+
+class Buyer(msgspec.Struct):
+    units: int = 0  # held + confirmed
+    records: list[Record] = []  # by place
+
+
+class Call(msgspec.Struct, frozen=True):
+    """One ``reserve`` row, as the due index knows it."""
+
+    due_ms: int
+    refs: tuple[Ref, ...]
+
+
+class Fold(msgspec.Struct):
+    """What the rows so far say."""
+
+    spec: SaleSpec | None = None
+    epoch: int = 0
+    seq: int = 0
+    at_ms: int = 0
+    rows: int = 0
+    closed: bool = False
+    frozen: bool = False
+    initial: list[int] = []
+    adjusted: list[int] = []
+    available: list[int] = []
+    held: list[int] = []
+    confirmed: list[int] = []
+    buyers: dict[str, Buyer] = {}
+    calls: dict[tuple[int, int], Call] = {}  # by the (epoch, last) of the row
+
+    @property
+    def stopped(self) -> bool:
+        return self.closed or self.frozen
+
+    @property
+    def state(self) -> dict[Ref, ReservationState]:
+        return {ref: record.state for ref, record in self.reservations()}
+
+    def reservations(self) -> Iterator[tuple[Ref, Record]]:
+        for user_id, buyer in self.buyers.items():
+            for place, record in enumerate(buyer.records):
+                yield Ref(user_id, place), record
+
+    def record(self, ref: Ref) -> Record:
+        return self.buyers[ref.user_id].records[ref.place]
+
+    def take(self, row: AnyRow) -> None:
+        self._join(row)
+        match row:
+            case Opened():
+                self._open(row)
+            case Reserved():
+                self._reserve(row)
+            case Confirmed():
+                self._changes(row, 1)
+                self._end(row, row.ref, End.CONFIRM)
+            case Released():
+                self._changes(row, 1)
+                self._end(row, row.ref, End.RELEASE)
+            case Expired():
+                self._changes(row, len(row.refs))
+                for ref in row.refs:
+                    self._end(row, ref, End.EXPIRE)
+            case Adjusted():
+                self._adjust(row)
+            case Closed():
+                self._changes(row, 1)
+                self.closed = True
+            case Frozen():
+                self._changes(row, 1)
+                self.frozen = True
+            case _:
+                raise BrokenLawError(where(row), Law.UNKNOWN_KIND, f"{type(row).__name__} can't be folded")
+        self.epoch, self.seq, self.at_ms = row.epoch, row.last, row.at_ms
+        self.rows += 1
+
+    def _join(self, row: Row) -> None:
+        _hold(row.first == self.seq + 1, row, Law.GAPLESS, f"begins with {row.first} after {self.seq}")
+        _hold(row.last >= row.first, row, Law.GAPLESS, f"ends before it begins, with {row.first}")
+        _hold(row.epoch >= self.epoch, row, Law.GAPLESS, f"the epoch falls from {self.epoch}")
+        _hold(row.at_ms >= self.at_ms, row, Law.TIME, f"at {row.at_ms}, before {self.at_ms}")
+        _hold(
+            (self.spec is None) == isinstance(row, Opened), row, Law.OPENING, "a feed is opened once, first"
+        )
+
+    def _changes(self, row: Row, changes: int) -> None:
+        covered = row.last - row.first + 1
+        _hold(covered == changes, row, Law.GAPLESS, f"covers {covered} seqs with {changes} changes")
+
+    def _open(self, row: Opened) -> None:
+        self._changes(row, 1)
+        self.spec = row.spec
+        self.initial = [item.stock for item in row.spec.items]
+        self.available = list(self.initial)
+        self.held, self.confirmed, self.adjusted = ([0] * len(self.initial) for _ in range(3))
+        self._check(row, range(len(self.initial)))
+
+    def _reserve(self, row: Reserved) -> None:
+        spec = self.spec
+        assert spec is not None  # _join holds it
+        self._changes(row, len(row.orders))
+        _hold(not self.stopped, row, Law.WINDOW, "granted after the sale was stopped")
+        _hold(
+            spec.opens_at_ms <= row.at_ms < spec.closes_at_ms,
+            row,
+            Law.WINDOW,
+            f"granted at {row.at_ms}, outside {spec.opens_at_ms} to {spec.closes_at_ms}",
+        )
+        _hold(row.due_ms == row.at_ms + spec.hold_ms, row, Law.DUE, f"due at {row.due_ms}")
+        for order in row.orders:
+            self._grant(row, order, spec)
+        self.calls[row.epoch, row.last] = Call(row.due_ms, tuple(order.ref for order in row.orders))
+
+    def _grant(self, row: Reserved, order: Granted, spec: SaleSpec) -> None:
+        user_id, command_id = order.ref.user_id, order.command_id
+        buyer = self.buyers.setdefault(user_id, Buyer())
+        _hold(
+            order.ref.place == len(buyer.records),
+            row,
+            Law.PLACE,
+            f"{user_id} has {len(buyer.records)} before",
+        )
+        once = all(record.command_id != command_id for record in buyer.records)
+        _hold(once, row, Law.COMMAND_ONCE, f"{user_id} was granted {command_id} before")
+        self._hold_lines(row, order.lines)
+        buyer.records.append(Record(command_id, order.lines, ReservationState.HELD, row.due_ms))
+        self._move(row, user_id, order.lines, AVAILABLE, COUNTED[ReservationState.HELD])
+
+    def _hold_lines(self, row: Row, lines: Lines) -> None:
+        numbers = [item for item, _ in lines]
+        rising = numbers == sorted(set(numbers)) and all(0 <= item < len(self.initial) for item in numbers)
+        _hold(rising and all(units > 0 for _, units in lines), row, Law.ITEM, f"lines {lines}")
+
+    def _end(self, row: Row, ref: Ref, end: End) -> None:
+        buyer = self.buyers.get(ref.user_id)
+        known = buyer is not None and 0 <= ref.place < len(buyer.records)
+        _hold(known, row, Law.PLACE, f"{ref.user_id} {ref.place} was never granted")
+        record = self.record(ref)
+        before, after = record.state, TRANSITIONS[end].get(record.state)
+        if after is None:
+            raise BrokenLawError(
+                where(row), Law.TRANSITION, f"{ref.user_id} {ref.place}: {end} of a {before} one"
+            )
+        if before is ReservationState.HELD:
+            in_time = (row.at_ms >= record.due_ms) == (end is End.EXPIRE)
+            _hold(in_time, row, Law.DUE, f"{ref.user_id} {ref.place}: {end}, due {record.due_ms}")
+        record.state = after
+        source, target = COUNTED.get(before, AVAILABLE), COUNTED.get(after, AVAILABLE)
+        self._move(row, ref.user_id, record.lines, source, target)
+
+    def _move(self, row: Row, user_id: str, lines: Lines, source: str, target: str) -> None:
+        assert self.spec is not None
+        counters = {AVAILABLE: self.available, "held": self.held, "confirmed": self.confirmed}
+        buyer = self.buyers[user_id]
+        for item, units in lines:
+            counters[source][item] -= units
+            counters[target][item] += units
+            buyer.units += units * ((source == AVAILABLE) - (target == AVAILABLE))
+        limit = self.spec.limit_per_user
+        if limit:
+            _hold(buyer.units <= limit, row, Law.LIMIT, f"{user_id} has {buyer.units} of {limit} units")
+        self._check(row, [item for item, _ in lines])
+
+    def _adjust(self, row: Adjusted) -> None:
+        self._changes(row, 1)
+        _hold(0 <= row.item < len(self.initial) and row.delta != 0, row, Law.ITEM, f"item {row.item}")
+        self.available[row.item] += row.delta
+        self.adjusted[row.item] += row.delta
+        self._check(row, [row.item])
+
+    def _check(self, row: Row, items: Iterable[int]) -> None:
+        for item in items:
+            parts = self.available[item], self.held[item], self.confirmed[item]
+            _hold(min(parts) >= 0, row, Law.NEGATIVE, f"item {item}: available, held, confirmed {parts}")
+            whole = self.initial[item] + self.adjusted[item]
+            _hold(sum(parts) == whole, row, Law.CONSERVATION, f"item {item}: {parts} of {whole}")
+
+
+def fold(rows: Iterable[AnyRow]) -> Fold:
+    """Raises ``BrokenLawError`` at the first row that breaks a law."""
+    so_far = Fold()
+    for row in rows:
+        so_far.take(row)
+    return so_far
+
+
+def where(row: Row) -> str:
+    """The row's entry id."""
+    return f"{row.epoch}-{row.last}"
+
+
+def packed_buyer(buyer: Buyer) -> str:
+    """The value the ``buyers`` hash must have for him."""
+    parts = [str(buyer.units)]
+    for record in buyer.records:
+        lines = ",".join(f"{item}={units}" for item, units in record.lines)
+        parts.append(f"{record.command_id} {lines} {LETTER[record.state]}{record.due_ms}")
+    return ";".join(parts) + ";"
+
+
+def due_member(epoch: int, last: int) -> str:
+    """The member of the ``due`` set for a ``reserve`` row."""
+    return f"{epoch}-{last:012d}"
+
+
+def _hold(holds: bool, row: Row, law: Law, text: str) -> None:
+    if not holds:
+        raise BrokenLawError(where(row), law, text)
