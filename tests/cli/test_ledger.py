@@ -14,7 +14,7 @@ import pytest
 from redis.asyncio import Redis
 from typer.testing import CliRunner, Result
 
-from liveserver.cli import ledger
+from liveserver.cli import ledger, ledger_progress
 from liveserver.cli.ledger_format import FEED_FIELDS
 from liveserver.stock.audit import audit
 from liveserver.stock.feed import Entry
@@ -64,6 +64,19 @@ async def test_every_sale_is_verified_and_the_broken_one_named(bench: ValkeyBenc
     assert by_sale["s1"]["findings"] == []
     assert by_sale["s1"]["rows"] == await bench.client.xlen(feed_key("s1"))
     assert [(one["where"], one["law"]) for one in by_sale["s2"]["findings"]] == [("meta a0", "counters")]
+
+
+async def test_progress_is_told_apart_from_the_answer(
+    bench: ValkeyBench, valkey_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await busy(bench, calls=10)
+    monkeypatch.setattr(ledger_progress, "LINE_EVERY_S", 0.0)
+    told = await typed("verify", "--redis-url", valkey_url, "--json")
+    assert json.loads(told.stdout)["ok"]
+    for part in ("rows", "buyers", "holds"):
+        assert f"s1: {part} " in told.stderr
+    monkeypatch.undo()
+    assert (await typed("verify", "--redis-url", valkey_url)).stderr == ""
 
 
 async def test_the_broken_entry_of_a_feed_is_named(bench: ValkeyBench, valkey_url: str) -> None:

@@ -14,7 +14,7 @@ class Proxy:
     call alone; whatever else goes over the wire passes."""
 
     def __init__(self, store_url: str) -> None:
-        self._store = unquote(store_url.removeprefix("unix://"))
+        self.lead_to(store_url)
         self.lose_reply = False  # it runs, its reply never comes, the connection breaks
         self.lose_call = False  # it never runs, the connection breaks
         self.hold_call = False  # it stays on the wire until ``deliver``
@@ -26,6 +26,10 @@ class Proxy:
     def url(self) -> str:
         host, port = self._server.sockets[0].getsockname()[:2]
         return f"redis://{host}:{port}"
+
+    def lead_to(self, store_url: str) -> None:
+        """New connections go there."""
+        self._store = unquote(store_url.removeprefix("unix://"))
 
     async def deliver(self) -> None:
         """What was held arrives at the store, even if nobody waits for its reply any more."""

@@ -18,6 +18,7 @@ from liveserver.stock.audit import Report, audit
 from liveserver.stock.export import OrderLine, orders
 from liveserver.stock.ledger import ValkeyLedger
 from liveserver.stock.port import (
+    LedgerError,
     LedgerPendingError,
     LedgerUnavailableError,
     Outcome,
@@ -124,3 +125,15 @@ async def judge(client: Redis, rush: Rush) -> Report:
     assert {key: one.reservation_id for key, one in there.items()} == rush.told
     assert rush.told, "nobody bought anything"
     return report
+
+
+async def outcome(ledger: ValkeyLedger, user_id: str) -> Outcome:
+    """What he is told of one purchase."""
+    for _ in range(20):
+        try:
+            verdicts, _ = await ledger.reserve("s1", [order(user_id, "c")])
+        except LedgerError:  # connections to the killed one
+            await asyncio.sleep(0.01)
+        else:
+            return verdicts[0].outcome
+    raise AssertionError("no answer")

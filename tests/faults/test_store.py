@@ -19,13 +19,13 @@ from liveserver.stock.audit import audit
 from liveserver.stock.export import feed_entries
 from liveserver.stock.ids import reservation_id
 from liveserver.stock.ledger import ValkeyLedger
-from liveserver.stock.port import LedgerError, LedgerUnavailableError, Outcome, SaleStatus
+from liveserver.stock.port import LedgerUnavailableError, Outcome, SaleStatus
 from liveserver.stock.rows import Frozen, parse_row
 from liveserver.stock.scripts import keys_of
 from liveserver.store.embedded import Fsync
 from tests.conftest import StartValkey
 from tests.faults.conftest import Clients
-from tests.faults.rush import Rush, WallClock, judge, lost, sale, standing
+from tests.faults.rush import Rush, WallClock, judge, lost, outcome, sale, standing
 from tests.stock.conftest import order
 
 HOUR_MS = 3_600_000
@@ -137,17 +137,6 @@ async def test_a_log_cut_short_leaves_a_whole_sale_and_a_frozen_one(
     with capsys.disabled():
         print(f"\neverysec, the log cut short {CUTS} times: {losses} of {len(rush.told)} lost")
     assert losses == sorted(losses) and losses[-1] > losses[0] >= 0
-
-
-async def outcome(ledger: ValkeyLedger, user_id: str) -> Outcome:
-    for _ in range(20):
-        try:
-            verdicts, _ = await ledger.reserve("s1", [order(user_id, "c")])
-        except LedgerError:  # connections to the killed one
-            await asyncio.sleep(0.01)
-        else:
-            return verdicts[0].outcome
-    raise AssertionError("no answer")
 
 
 async def test_a_store_that_evicts_is_refused_at_the_start(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -10,8 +10,10 @@ import pytest
 from redis.asyncio import Redis
 
 from liveserver.stock import audit as auditing
+from liveserver.stock import feed
 from liveserver.stock.audit import Progress, audit
 from liveserver.stock.fold import Law
+from liveserver.stock.rows import Expired
 from liveserver.stock.sales import find_sales
 from liveserver.stock.scripts import keys_of
 from tests.stock.conftest import HOLD_MS, ValkeyBench, order
@@ -41,38 +43,39 @@ async def test_a_busy_sale_is_true(valkey_bench: ValkeyBench) -> None:
 async def test_a_sale_is_audited_while_it_sells(
     valkey_bench: ValkeyBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Orders, confirms and sweeps run between all its pages; the store's own clock runs too."""
+    """Before each of its reads orders are granted, one is paid, time goes on and what is due expires."""
     bench = valkey_bench
-    monkeypatch.setattr(auditing, "PAGE", 20)
-    await bench.open(bench.spec((100_000, 100_000), limit=3, hold_ms=40))
-    for call in range(8):
-        await bench.ledger.reserve("s1", [order(f"u{call}-{k}", "c") for k in range(100)])
-    over = asyncio.Event()
+    await bench.open(bench.spec((100_000, 100_000), limit=3, hold_ms=200))
     calls = 0
 
     async def sell() -> None:
         nonlocal calls
-        while not over.is_set() and calls < 3_000:
-            calls += 1
-            batch = [order(f"v{calls % 97}-{k}", f"c{calls}", (k % 2, 1)) for k in range(5)]
-            verdicts, _ = await bench.ledger.reserve("s1", batch)
-            first = verdicts[0].reservation
-            if first is not None:
-                await bench.ledger.confirm(first.reservation_id, command_id="p")
-            await bench.advance(1)
-            await asyncio.sleep(0)
+        calls += 1
+        batch = [order(f"v{calls % 397}-{k}", f"c{calls}", (k % 2, 1)) for k in range(5)]
+        verdicts, _ = await bench.ledger.reserve("s1", batch)
+        if verdicts[0].reservation is not None:
+            await bench.ledger.confirm(verdicts[0].reservation.reservation_id, command_id="p")
+        await bench.advance(1)
 
-    selling = asyncio.create_task(sell())
-    try:
-        before = calls
-        reports = [await audit(bench.client, "s1") for _ in range(3)]
-        during = calls - before
-    finally:
-        over.set()
-        await selling
-    assert during > 20  # pages and calls took turns
-    assert [report.findings for report in reports] == [[], [], []]
-    assert reports[0].seq < reports[2].seq
+    def selling_before(read: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        async def reading(*args: Any, **kwargs: Any) -> Any:
+            await sell()
+            return await read(*args, **kwargs)
+
+        return reading
+
+    for _ in range(300):  # so that neither buyers nor holds fit one page
+        await sell()
+    monkeypatch.setattr(auditing, "PAGE", 20)
+    monkeypatch.setattr(auditing, "read_entries", selling_before(feed.read_entries))
+    monkeypatch.setattr(auditing._Audit, "_page", selling_before(auditing._Audit._page))
+    told: list[Progress] = []
+    report = await audit(bench.client, "s1", on_progress=told.append)
+    pages = Counter(one.part for one in told)
+    assert report.findings == []
+    assert pages["buyers"] > 20 and pages["holds"] > 5 and calls > 350
+    expired = [row for row in await bench.feed() if isinstance(row, Expired)]
+    assert expired[-1].last > 1 + 5 * 300  # holds that were there at its first page have ended under it
 
 
 async def test_pages_of_a_large_hash_are_all_seen(valkey_bench: ValkeyBench) -> None:

@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from redis import exceptions
@@ -74,6 +75,18 @@ async def test_a_cancelled_call_never_hands_its_reply_to_a_stranger(client: Redi
         await asyncio.gather(task, return_exceptions=True)
         answers = await asyncio.gather(*(client.echo(f"{round_}-{i}") for i in range(4)))
         assert answers == [f"{round_}-{i}".encode() for i in range(4)]
+
+
+async def test_a_connection_found_closed_is_a_lost_connection(client: Redis) -> None:
+    """uvloop calls it a RuntimeError; nobody who sorts errors would know what that means for the call."""
+    pool: Any = client.connection_pool
+    connection = await pool.get_connection()
+    connection._writer.transport.abort()
+    await asyncio.sleep(0.01)
+    with pytest.raises(exceptions.ConnectionError):
+        await connection.send_command("PING")
+    await pool.release(connection)
+    assert await client.ping()
 
 
 async def test_a_listener_waits_longer_than_a_call_may_take(client: Redis, valkey_url: str) -> None:
