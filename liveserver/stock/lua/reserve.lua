@@ -22,7 +22,7 @@ local not_open = CODE[status_of(sale)]
 local due = sale.now + sale.hold
 local ending = ' h' .. due .. ';'
 local find, match, sub, gsub = string.find, string.match, string.sub, string.gsub
-local limit, available = sale.limit, sale.available
+local limit, available, held = sale.limit, sale.available, sale.held
 
 local users, n = {}, 0
 for k = 7, #ARGV, 2 do
@@ -32,6 +32,7 @@ end
 local stored = redis.call('HMGET', BUYERS, unpack(users))
 local values = {} -- buyers changed by this very call
 local rows, answers = {}, {}
+local moved = {} -- item numbers whose counters this call changes; they are written down once, at the end
 
 -- An order never seen before, of an open sale.
 local function purchase(user, value, packed)
@@ -42,7 +43,7 @@ local function purchase(user, value, packed)
     place = separators - 1
   end
   local enough = true
-  local item, units = match(packed, ' (%d+)=(%d+)$') -- nearly every order has one line
+  local item, units = match(packed, '^(%d+)=(%d+)$', find(packed, ' ', 1, true) + 1) -- nearly all have one
   if item then
     item, asked = tonumber(item), tonumber(units)
     enough = available[item] >= asked
@@ -55,12 +56,10 @@ local function purchase(user, value, packed)
   if (limit > 0 and used + asked > limit) or place >= BUYER_RECORDS_MAX then return LIMIT_REACHED end
   if not enough then return SOLD_OUT end
   if item then
-    add(sale, AVAILABLE, item, -asked)
-    add(sale, HELD, item, asked)
+    available[item], held[item], moved[item] = available[item] - asked, held[item] + asked, true
   else
     each_line(packed, function(i, q)
-      add(sale, AVAILABLE, i, -q)
-      add(sale, HELD, i, q)
+      available[i], held[i], moved[i] = available[i] - q, held[i] + q, true
     end)
   end
   local before = value and sub(value, find(value, ';', 1, true), -1) or ';'
@@ -93,6 +92,9 @@ if #rows > 0 then
     at = at + 2
   end
   redis.call('HSET', BUYERS, unpack(changed))
+  for item in pairs(moved) do
+    sale.touched['a' .. item], sale.touched['h' .. item] = available[item], held[item]
+  end
   save(sale)
   redis.call('ZADD', DUE, due, sale.epoch .. '-' .. string.format('%012d', sale.seq))
 end
