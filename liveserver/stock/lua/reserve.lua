@@ -34,36 +34,41 @@ local values = {} -- buyers changed by this very call
 local rows, answers = {}, {}
 local moved = {} -- item numbers whose counters this call changes; they are written down once, at the end
 
+-- The lines behind 'command ' as { item, units }, and their sum; the orders of a call want much the same.
+local parsed = {}
+local function lines_of(packed)
+  local text = sub(packed, find(packed, ' ', 1, true) + 1)
+  local lines = parsed[text]
+  if not lines then
+    lines = { sum = 0 }
+    each_line(text, function(item, units)
+      lines[#lines + 1], lines.sum = { item, units }, lines.sum + units
+    end)
+    parsed[text] = lines
+  end
+  return lines
+end
+
 -- An order never seen before, of an open sale.
 local function purchase(user, value, packed)
-  local used, place, asked = 0, 0, 0
+  local used, place = 0, 0
   if value then
     used = tonumber(match(value, '^%d+'))
     local _, separators = gsub(value, ';', ';')
     place = separators - 1
   end
-  local enough = true
-  local item, units = match(packed, '^(%d+)=(%d+)$', find(packed, ' ', 1, true) + 1) -- nearly all have one
-  if item then
-    item, asked = tonumber(item), tonumber(units)
-    enough = available[item] >= asked
-  else
-    each_line(packed, function(i, q)
-      asked = asked + q
-      if available[i] < q then enough = false end
-    end)
+  local lines, enough = lines_of(packed), true
+  for l = 1, #lines do
+    if available[lines[l][1]] < lines[l][2] then enough = false end
   end
-  if (limit > 0 and used + asked > limit) or place >= BUYER_RECORDS_MAX then return LIMIT_REACHED end
+  if (limit > 0 and used + lines.sum > limit) or place >= BUYER_RECORDS_MAX then return LIMIT_REACHED end
   if not enough then return SOLD_OUT end
-  if item then
-    available[item], held[item], moved[item] = available[item] - asked, held[item] + asked, true
-  else
-    each_line(packed, function(i, q)
-      available[i], held[i], moved[i] = available[i] - q, held[i] + q, true
-    end)
+  for l = 1, #lines do
+    local item, units = lines[l][1], lines[l][2]
+    available[item], held[item], moved[item] = available[item] - units, held[item] + units, true
   end
   local before = value and sub(value, find(value, ';', 1, true), -1) or ';'
-  values[user] = (used + asked) .. before .. packed .. ending
+  values[user] = (used + lines.sum) .. before .. packed .. ending
   rows[#rows + 1] = user .. ' ' .. place .. ' ' .. packed
   return RESERVED + place
 end
