@@ -44,6 +44,7 @@ local function lines_of(packed)
     each_line(text, function(item, units)
       lines[#lines + 1], lines.sum = { item, units }, lines.sum + units
     end)
+    lines.first = lines.sum .. ';' -- how the value of a new buyer begins
     parsed[text] = lines
   end
   return lines
@@ -67,9 +68,13 @@ local function purchase(user, value, packed)
     local item, units = lines[l][1], lines[l][2]
     available[item], held[item], moved[item] = available[item] - units, held[item] + units, true
   end
-  local before = value and sub(value, find(value, ';', 1, true), -1) or ';'
-  values[user] = (used + lines.sum) .. before .. packed .. ending
-  rows[#rows + 1] = user .. ' ' .. place .. ' ' .. packed
+  if value then
+    values[user] = (used + lines.sum) .. sub(value, find(value, ';', 1, true), -1) .. packed .. ending
+    rows[#rows + 1] = user .. ' ' .. place .. ' ' .. packed
+  else
+    values[user] = lines.first .. packed .. ending
+    rows[#rows + 1] = user .. ' 0 ' .. packed
+  end
   return RESERVED + place
 end
 
