@@ -34,8 +34,8 @@ class Size(msgspec.Struct, frozen=True):
     rushes: int
 
 
-FULL = Size(1_000_000, 7, 60_000, 6_000, [1_000, 100_000, 1_000_000], 600, 5)
-QUICK = Size(100_000, 3, 20_000, 2_000, [1_000, 20_000, 100_000], 300, 2)
+FULL = Size(1_000_000, 7, 60_000, 6_000, [1_000, 100_000, 1_000_000], 1_500, 5)
+QUICK = Size(100_000, 3, 20_000, 2_000, [1_000, 20_000, 100_000], 400, 2)
 
 
 async def run(size: Size, seed: int, say: Callable[[str], None]) -> dict[str, Any]:
