@@ -51,7 +51,7 @@ class SoldOutLatch:
 
     def sold_out(self, sale_id: str, order: Order, now_ms: int) -> tuple[int, int] | None:
         """The ``(epoch, seq)`` at which this order is sold out; None: ask the store. Only for a first
-        attempt, and an order of checked shape."""
+        attempt."""
         known = self._known.get(sale_id)
         if known is None or not _wants_what_is_gone(known.view, order):
             return None
