@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -40,7 +41,7 @@ QUICK = Size(100_000, 3, 20_000, 2_000, [1_000, 20_000, 100_000], 400, 2)
 
 async def run(size: Size, seed: int, say: Callable[[str], None]) -> dict[str, Any]:
     """The report. Needs two cores, and gives them back as they were when it ends or is cancelled."""
-    began_s = time.monotonic()
+    began_s, busy_before = time.monotonic(), os.getloadavg()[0]
     cores = machine.cores()
     theirs, ours = cores[0], cores[-1]
     machine.pin(0, ours)
@@ -49,6 +50,7 @@ async def run(size: Size, seed: int, say: Callable[[str], None]) -> dict[str, An
     finally:
         machine.pin_all(cores)
     report["machine"] = machine.facts(cores)
+    report["load_average"] = {"before": round(busy_before, 2), "after": round(os.getloadavg()[0], 2)}
     report["seconds"] = round(time.monotonic() - began_s, 1)
     report["pinned"] = {"store": theirs, "client": ours, "hub": theirs, "its store and buyers": ours}
     return report

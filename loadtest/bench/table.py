@@ -22,7 +22,7 @@ def show(report: dict[str, Any], console: Console) -> None:
     machine = report["machine"]
     console.print(
         f"{machine['cpu']}, {machine['cores']} cores, {report['store']}, Python {machine['python']}; "
-        f"{report['seconds']} s"
+        f"{report['seconds']} s; load average before {report['load_average']['before']}"
     )
 
 
