@@ -16,6 +16,7 @@ from rich.console import Console
 
 from loadtest.audience import night, plan
 from loadtest.audience.world import Options
+from loadtest.bench import arguments as bench_arguments
 from loadtest.journal import EXITS, JournalError, JournalWriter
 from loadtest.verdict import judge, load
 from loadtest.verdict.table import show
@@ -27,6 +28,8 @@ examples:
   python -m loadtest audience --url ws://127.0.0.1:8080/v1/live --token-file tokens.json --room r1 \\
       --store unix:///run/live/valkey.sock --viewers 300 --seconds 30 --journal journal/
                                                       send an audience, and write down what it sees
+
+  python -m loadtest bench stock --json figures.json   measure the stock counter on this machine
 
 exit codes: 0 the verdict holds (the audience went to its end), 1 it does not, 2 there is nothing to judge
 """
@@ -46,7 +49,7 @@ def main(argv: list[str] | None = None) -> int:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="verdict | audience")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="verdict | audience | bench")
     verdict = verbs.add_parser("verdict", help="judge a journal; exit 0 only if every check holds")
     verdict.add_argument("directory", type=Path, metavar="DIR", help="the journal")
     verdict.add_argument("--report", type=Path, metavar="FILE", help='write {"ok", "checks"} as JSON')
@@ -71,7 +74,11 @@ def main(argv: list[str] | None = None) -> int:
     audience.add_argument(
         "--guests", action="store_true", help="others may be in the room: the verdict allows it"
     )
+    measure = verbs.add_parser("bench", help="measure the server on this machine")
+    bench_arguments.add_arguments(measure)
     given = parser.parse_args(argv)
+    if given.verb == "bench":
+        return _bench(given, measure)
     return _audience(given, audience) if given.verb == "audience" else _verdict(given)
 
 
@@ -114,6 +121,12 @@ def _audience(given: argparse.Namespace, parser: argparse.ArgumentParser) -> int
     with JournalWriter(given.journal, EXITS) as exits:
         exits.write("exit", name="audience", code=code)
     return code
+
+
+def _bench(given: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
+    from loadtest.bench import command  # it runs the server, which the other verbs do without
+
+    return command.run(given, parser)
 
 
 def _print_line(progress: dict[str, Any]) -> None:

@@ -25,7 +25,7 @@ async def handle(context: Context, session: Session, command: Purchase) -> Purch
         lines=tuple(Line(line.item_id, line.quantity) for line in command.lines),
     )
     with ledger_errors():
-        verdict = await context.stock.purchase(command.sale_id, order)
+        verdict = await context.stock.purchase(command.sale_id, order, attempt=command.attempt)
     return _reply(context, command, verdict)
 
 

@@ -47,6 +47,11 @@ def register(
         "purchases_replayed", "Purchases answered from their first grant.", lambda: desk.outcomes.replayed
     )
     metrics.counter(
+        "purchases_latched",
+        "Purchases answered sold_out without asking the store.",
+        lambda: desk.outcomes.latched,
+    )
+    metrics.counter(
         "purchases_settled_late",
         "Purchases answered pending whose outcome came after all.",
         lambda: desk.outcomes.settled_late,

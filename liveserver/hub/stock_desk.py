@@ -1,7 +1,8 @@
 """Purchases of this process, and which rooms hear of which sale.
 
 Second half of the purchase walk: an order goes to the gatherer, which calls the ledger for all orders of
-this moment; the view each reply carries goes to every room of the sale, for the next tick.
+this moment; the view each reply carries goes to every room of the sale, for the next tick. A first attempt
+at what is known to be sold out is answered by the latch, from the newest of those views.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ import structlog
 
 from liveserver.commands.ports import NoticeKind
 from liveserver.core.clock import Clock
+from liveserver.stock.checks import check_order
 from liveserver.stock.gather import Gatherer
+from liveserver.stock.latch import SoldOutLatch
 from liveserver.stock.port import (
     Ledger,
     Order,
@@ -36,6 +39,7 @@ class Outcomes:
         self.count: dict[str, int] = {outcome.value: 0 for outcome in Outcome}
         self.replayed = 0
         self.settled_late = 0
+        self.latched = 0  # answered without asking the store
 
     def told(self, verdict: Verdict) -> None:
         self.count[verdict.outcome.value] += 1
@@ -47,6 +51,8 @@ class StockDesk:
         self.ledger = ledger
         self.durability = durability
         self.outcomes = Outcomes()
+        self._clock = clock
+        self._latch = SoldOutLatch()
         self._rooms: Rooms
         self._rooms_of: dict[str, set[str]] = {}
         self._finished: dict[str, None] = {}  # closed, and nothing held any more
@@ -68,14 +74,25 @@ class StockDesk:
 
     # -- commands.ports.Stock --------------------------------------------------------------------------
 
-    async def purchase(self, sale_id: str, order: Order) -> Verdict:
-        verdict = await self._gatherer.purchase(sale_id, order)
+    async def purchase(self, sale_id: str, order: Order, *, attempt: int) -> Verdict:
+        verdict = self._latched(sale_id, order) if attempt == 0 else None
+        if verdict is None:
+            verdict = await self._gatherer.purchase(sale_id, order)
         self.outcomes.told(verdict)
         if verdict.outcome is Outcome.RESERVED:
             self._bought(sale_id, order.user_id)
         return verdict
 
+    def _latched(self, sale_id: str, order: Order) -> Verdict | None:
+        at = self._latch.sold_out(sale_id, order, self._clock.now_ms())
+        if at is None:
+            return None
+        check_order(order)  # the gatherer does it for all others
+        self.outcomes.latched += 1
+        return Verdict(Outcome.SOLD_OUT, *at)
+
     def observe(self, view: StockView) -> None:
+        self._latch.learn(view, self._clock.now_ms())
         rooms = self._rooms_of.get(view.sale_id, set())
         heard = True
         for room in tuple(rooms):
@@ -106,6 +123,7 @@ class StockDesk:
 
     def _finish(self, sale_id: str) -> None:
         """Its rooms have heard it; nothing changes any more."""
+        self._latch.forget(sale_id)
         self._rooms_of.pop(sale_id, None)
         self._finished[sale_id] = None
         if len(self._finished) > FINISHED_MAX:

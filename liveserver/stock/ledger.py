@@ -36,6 +36,7 @@ from liveserver.stock.port import (
     Change,
     LedgerPendingError,
     LedgerUnavailableError,
+    Line,
     Order,
     Outcome,
     Reservation,
@@ -359,6 +360,7 @@ def _verdicts(
 ) -> list[Verdict]:
     """Each order granted now is one seq; the last of them is the view's."""
     seq = view.seq - sum(isinstance(answer, int) and answer >= _RESERVED for answer in answers)
+    named: dict[checks.Lines, tuple[Line, ...]] = {}  # orders of a call want much the same
     verdicts: list[Verdict] = []
     for order, lines, answer in zip(orders, wanted, answers, strict=True):
         if isinstance(answer, bytes):
@@ -369,12 +371,14 @@ def _verdicts(
             verdicts.append(Verdict(_CODES[answer], view.epoch, seq))
         else:
             seq += 1
+            if lines not in named:
+                named[lines] = facts.named(lines)
             granted = Reservation(
                 reservation_id=reservation_id(facts.sale_id, order.user_id, answer - _RESERVED),
                 sale_id=facts.sale_id,
                 user_id=order.user_id,
                 command_id=order.command_id,
-                lines=facts.named(lines),
+                lines=named[lines],
                 state=ReservationState.HELD,
                 expires_at_ms=due_ms,
             )

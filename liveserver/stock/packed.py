@@ -9,6 +9,7 @@ buyer value  units;record;record;                   2;c1 0=2 h1767000061500;
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import msgspec
 
@@ -52,7 +53,12 @@ def pack_items(items: Sequence[SaleItem]) -> str:
 
 
 def pack_order(command_id: str, lines: Lines) -> str:
-    return f"{command_id} " + ",".join(f"{number}={quantity}" for number, quantity in lines)
+    return f"{command_id} {_pack_lines(lines)}"
+
+
+@lru_cache(maxsize=1_024)  # nearly all orders of a rush have the same few
+def _pack_lines(lines: Lines) -> str:
+    return ",".join(f"{number}={quantity}" for number, quantity in lines)
 
 
 def parse_record(facts: SaleFacts, user_id: str, place: int, record: str) -> Reservation:

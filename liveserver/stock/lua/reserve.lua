@@ -22,7 +22,7 @@ local not_open = CODE[status_of(sale)]
 local due = sale.now + sale.hold
 local ending = ' h' .. due .. ';'
 local find, match, sub, gsub = string.find, string.match, string.sub, string.gsub
-local limit, available = sale.limit, sale.available
+local limit, available, held = sale.limit, sale.available, sale.held
 
 local users, n = {}, 0
 for k = 7, #ARGV, 2 do
@@ -32,40 +32,49 @@ end
 local stored = redis.call('HMGET', BUYERS, unpack(users))
 local values = {} -- buyers changed by this very call
 local rows, answers = {}, {}
+local moved = {} -- item numbers whose counters this call changes; they are written down once, at the end
+
+-- The lines behind 'command ' as { item, units }, and their sum; the orders of a call want much the same.
+local parsed = {}
+local function lines_of(packed)
+  local text = sub(packed, find(packed, ' ', 1, true) + 1)
+  local lines = parsed[text]
+  if not lines then
+    lines = { sum = 0 }
+    each_line(text, function(item, units)
+      lines[#lines + 1], lines.sum = { item, units }, lines.sum + units
+    end)
+    lines.first = lines.sum .. ';' -- how the value of a new buyer begins
+    parsed[text] = lines
+  end
+  return lines
+end
 
 -- An order never seen before, of an open sale.
 local function purchase(user, value, packed)
-  local used, place, asked = 0, 0, 0
+  local used, place = 0, 0
   if value then
     used = tonumber(match(value, '^%d+'))
     local _, separators = gsub(value, ';', ';')
     place = separators - 1
   end
-  local enough = true
-  local item, units = match(packed, ' (%d+)=(%d+)$') -- nearly every order has one line
-  if item then
-    item, asked = tonumber(item), tonumber(units)
-    enough = available[item] >= asked
-  else
-    each_line(packed, function(i, q)
-      asked = asked + q
-      if available[i] < q then enough = false end
-    end)
+  local lines, enough = lines_of(packed), true
+  for l = 1, #lines do
+    if available[lines[l][1]] < lines[l][2] then enough = false end
   end
-  if (limit > 0 and used + asked > limit) or place >= BUYER_RECORDS_MAX then return LIMIT_REACHED end
+  if (limit > 0 and used + lines.sum > limit) or place >= BUYER_RECORDS_MAX then return LIMIT_REACHED end
   if not enough then return SOLD_OUT end
-  if item then
-    add(sale, AVAILABLE, item, -asked)
-    add(sale, HELD, item, asked)
-  else
-    each_line(packed, function(i, q)
-      add(sale, AVAILABLE, i, -q)
-      add(sale, HELD, i, q)
-    end)
+  for l = 1, #lines do
+    local item, units = lines[l][1], lines[l][2]
+    available[item], held[item], moved[item] = available[item] - units, held[item] + units, true
   end
-  local before = value and sub(value, find(value, ';', 1, true), -1) or ';'
-  values[user] = (used + asked) .. before .. packed .. ending
-  rows[#rows + 1] = user .. ' ' .. place .. ' ' .. packed
+  if value then
+    values[user] = (used + lines.sum) .. sub(value, find(value, ';', 1, true), -1) .. packed .. ending
+    rows[#rows + 1] = user .. ' ' .. place .. ' ' .. packed
+  else
+    values[user] = lines.first .. packed .. ending
+    rows[#rows + 1] = user .. ' 0 ' .. packed
+  end
   return RESERVED + place
 end
 
@@ -93,6 +102,9 @@ if #rows > 0 then
     at = at + 2
   end
   redis.call('HSET', BUYERS, unpack(changed))
+  for item in pairs(moved) do
+    sale.touched['a' .. item], sale.touched['h' .. item] = available[item], held[item]
+  end
   save(sale)
   redis.call('ZADD', DUE, due, sale.epoch .. '-' .. string.format('%012d', sale.seq))
 end

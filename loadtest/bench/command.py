@@ -1,0 +1,47 @@
+"""``python -m loadtest bench``: what it runs and prints."""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+import msgspec
+import orjson
+import uvloop
+from rich.console import Console
+
+from loadtest.bench import machine, stock, table
+
+REMEMBERED_MIN = 1_000
+WIDTH = 110  # also where it is written to a file
+
+
+def run(given: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
+    """0 when measured, also where a figure is missed: the report says so."""
+    if len(machine.cores()) < 2:
+        parser.error("a benchmark needs two cores: one for the server, one for its client")
+    size = _size(given)
+    if size.remembered < REMEMBERED_MIN or size.rounds < 1:
+        parser.error(f"--remembered is at least {REMEMBERED_MIN}, --rounds at least 1")
+    console, began_s = Console(width=WIDTH), time.monotonic()
+
+    def say(text: str) -> None:
+        console.print(f"{time.monotonic() - began_s:6.1f} s  {text}", highlight=False)
+
+    report = uvloop.run(stock.run(size, given.seed, say))
+    if given.json is not None:
+        given.json.write_bytes(orjson.dumps(report, option=orjson.OPT_INDENT_2) + b"\n")
+    table.show(report, console)
+    return 0
+
+
+def _size(given: argparse.Namespace) -> stock.Size:
+    size = stock.QUICK if given.quick else stock.FULL
+    if given.remembered is not None:
+        largest = [buyers for buyers in size.growth if buyers < given.remembered]
+        size = msgspec.structs.replace(
+            size, remembered=given.remembered, growth=[*largest[:1], given.remembered]
+        )
+    if given.rounds is not None:
+        size = msgspec.structs.replace(size, rounds=given.rounds, rushes=given.rounds)
+    return size

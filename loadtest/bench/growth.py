@@ -1,0 +1,56 @@
+"""What an order costs the store among few buyers and among many. The store's CPU, so that neither the
+client nor the rest of the machine is in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from loadtest.bench import loads
+from loadtest.bench.figures import GROWTH_MAX, Figure, at_most, ratios
+from loadtest.bench.orders import Orders
+from loadtest.bench.store import Store
+
+PIECE_ORDERS: Final = 500  # measured in one go; few beside the fewest buyers
+
+
+async def grow(
+    store: Store, orders: Orders, sizes: list[int], rounds: int, say: Callable[[str], None]
+) -> dict[str, Figure]:
+    """By number of buyers, the cost per order as a multiple of that among the fewest."""
+    costs: dict[int, list[float]] = {size: [] for size in sizes}
+    for size in sizes[1:]:
+        say(f"{store.name}: a sale of {size:,} buyers")
+        await store.open(f"grow-{size}")
+        await fill(store, f"grow-{size}", orders, size)
+    for turn in range(rounds):
+        await _small(store, f"small-{turn}", orders, sizes[0], costs)
+        for size in sizes[1:]:
+            costs[size].append(await _cost(store, f"grow-{size}", orders))
+    for size in sizes[1:]:
+        await store.drop(f"grow-{size}")
+    return {str(size): at_most(ratios(costs[size], costs[sizes[0]]), GROWTH_MAX) for size in sizes}
+
+
+async def fill(store: Store, sale_id: str, orders: Orders, buyers: int) -> None:
+    """By the scripts, so that what is there is what they would have written."""
+    for done in range(0, buyers, 20_000):
+        await loads.by_the_hundred(store, sale_id, orders.batches(min(20_000, buyers - done)))
+
+
+async def _small(
+    store: Store, sale_id: str, orders: Orders, size: int, costs: dict[int, list[float]]
+) -> None:
+    """A small sale would not stay small: each round has its own, four pieces of it."""
+    pieces = []
+    for piece in range(4):
+        await store.open(f"{sale_id}-{piece}")
+        await fill(store, f"{sale_id}-{piece}", orders, size)
+        pieces.append(await _cost(store, f"{sale_id}-{piece}", orders))
+        await store.drop(f"{sale_id}-{piece}")
+    costs[size].append(sum(pieces) / len(pieces))
+
+
+async def _cost(store: Store, sale_id: str, orders: Orders) -> float:
+    took = await loads.by_the_hundred(store, sale_id, orders.batches(PIECE_ORDERS))
+    return took.store_s / took.orders
