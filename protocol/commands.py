@@ -96,9 +96,18 @@ class Release(CommandBase, tag="release"):
 
 
 class Confirm(CommandBase, tag="confirm"):
-    """It was paid: said by the order service."""
+    """It was paid: said by the order service. Paid too late for what is left, the reservation in the answer
+    is not ``confirmed`` but ``refund_due``."""
 
     reservation_id: ReservationId
+
+
+class Return(CommandBase, tag="return"):
+    """What was confirmed comes back, says the order service: the units are available again. ``limitBack``:
+    its buyer may buy as many again."""
+
+    reservation_id: ReservationId
+    limit_back: bool = False
 
 
 # -- the streamer --------------------------------------------------------------------------------------
@@ -208,6 +217,7 @@ Command = (
     | Purchase
     | Release
     | Confirm
+    | Return
     | PublishListing
     | UpdateListing
     | WithdrawListing

@@ -39,6 +39,7 @@ COMMANDS: dict[type, CommandContract] = {
     commands.Purchase: CommandContract(replies.PurchaseOutcome, Repeatable.IDEMPOTENT),
     commands.Release: CommandContract(replies.ReservationChanged, Repeatable.IDEMPOTENT),
     commands.Confirm: CommandContract(replies.ReservationChanged, Repeatable.IDEMPOTENT),
+    commands.Return: CommandContract(replies.ReservationChanged, Repeatable.IDEMPOTENT),
     commands.PublishListing: CommandContract(replies.Done, Repeatable.IDEMPOTENT),
     commands.UpdateListing: CommandContract(replies.Done, Repeatable.IDEMPOTENT),
     commands.WithdrawListing: CommandContract(replies.Done, Repeatable.IDEMPOTENT),

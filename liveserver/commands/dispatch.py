@@ -26,6 +26,7 @@ from . import (
     ping,
     purchase,
     release,
+    return_order,
 )
 from .ports import Answer, Context
 from .session import Session
@@ -45,6 +46,7 @@ HANDLERS: dict[type, Handler] = {
     commands.Purchase: purchase.handle,
     commands.Release: release.handle,
     commands.Confirm: confirm.handle,
+    commands.Return: return_order.handle,
     commands.PublishListing: critical.handle,
     commands.UpdateListing: critical.handle,
     commands.WithdrawListing: critical.handle,

@@ -29,6 +29,7 @@ TABLE: dict[type, tuple[bool, bool, bool, bool]] = {
     commands.Purchase: _PEOPLE,  # the buyer is the session's user, and a service is no buyer
     commands.Release: _EVERYBODY,
     commands.Confirm: _SERVICE,
+    commands.Return: _SERVICE,
     commands.PublishListing: _SHOP,
     commands.UpdateListing: _SHOP,
     commands.WithdrawListing: _SHOP,

@@ -51,7 +51,7 @@ from liveserver.stock.port import (
     Verdict,
     WrongStateError,
 )
-from liveserver.stock.transitions import TARGET, End
+from liveserver.stock.transitions import ANSWERED, End
 from liveserver.valkey.errors import certainly_not_executed
 from liveserver.valkey.scripts import Script
 from liveserver.valkey.server import ServerFacts, server_facts
@@ -151,17 +151,24 @@ class ValkeyLedger:
             raise UnknownReservationError(reservation_id)
         return await self._finish(scripts.RELEASE, End.RELEASE, ref, command_id)
 
-    async def _finish(self, script: Script, end: End, ref: ReservationRef, command_id: str) -> Change:
+    async def return_order(self, reservation_id: str, *, command_id: str, limit_back: bool) -> Change:
+        ref = parse_reservation_id(reservation_id)
+        limit = "back" if limit_back else "kept"
+        return await self._finish(scripts.RETURN, End.RETURN, ref, command_id, limit)
+
+    async def _finish(
+        self, script: Script, end: End, ref: ReservationRef, command_id: str, *more: str
+    ) -> Change:
         checks.check_id(command_id, "command id")
         try:
             facts, reply = await self._act(
-                script, ref.sale_id, lambda _: (ref.user_id, ref.place, command_id)
+                script, ref.sale_id, lambda _: (ref.user_id, ref.place, command_id, *more)
             )
         except UnknownSaleError as error:
             raise UnknownReservationError(reservation_id(*ref)) from error
         view, reservation = self._view(facts, reply[1]), parse_told(facts, reply[2])
         self._tell_expired(facts, reply[4])
-        if reservation.state is not TARGET[end]:
+        if reservation.state not in ANSWERED[end]:
             raise WrongStateError(reservation)
         return Change(reservation, bool(reply[3]), view)
 

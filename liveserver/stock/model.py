@@ -43,15 +43,18 @@ from liveserver.stock.rows import (
     AnyRow,
     Closed,
     Confirmed,
+    ConfirmedLate,
     Expired,
     Frozen,
     Granted,
     Opened,
     Ref,
+    RefundDue,
     Released,
     Reserved,
+    Returned,
 )
-from liveserver.stock.transitions import COUNTED, TARGET, TRANSITIONS, End
+from liveserver.stock.transitions import ANSWERED, COUNTED, TRANSITIONS, End
 
 REFUSAL = {
     SaleStatus.SCHEDULED: Outcome.NOT_STARTED,
@@ -60,6 +63,13 @@ REFUSAL = {
     SaleStatus.CLOSED: Outcome.CLOSED,
 }
 SELLING = (SaleStatus.OPEN, SaleStatus.PAUSED)
+ROW = {
+    End.CONFIRM: Confirmed,
+    End.CONFIRM_LATE: ConfirmedLate,
+    End.REFUND_DUE: RefundDue,
+    End.RELEASE: Released,
+    End.RETURN: Returned,
+}
 
 
 class Counters(msgspec.Struct):
@@ -82,6 +92,11 @@ class Record(msgspec.Struct):
     lines: checks.Lines
     state: ReservationState
     due_ms: int
+    limit_kept: bool = False  # returned, and still counted against its user's limit
+
+    @property
+    def units(self) -> int:
+        return sum(units for _, units in self.lines)
 
 
 class ModelSale:
@@ -190,34 +205,56 @@ class ModelSale:
         status = self.status_at(now_ms)
         if status in REFUSAL:
             return REFUSAL[status]
-        records = self.buyers.get(user_id, [])
-        used = sum(units for record in records if record.state in COUNTED for _, units in record.lines)
-        limit, asked = self.spec.limit_per_user, sum(units for _, units in lines)
-        if (limit and used + asked > limit) or len(records) >= limits.RECORDS_PER_BUYER_MAX:
+        full = len(self.buyers.get(user_id, [])) >= limits.RECORDS_PER_BUYER_MAX
+        if full or self._over_limit(user_id, lines):
             return Outcome.LIMIT_REACHED
-        if any(self.counters[number].available < units for number, units in lines):
-            return Outcome.SOLD_OUT
-        return None
+        return None if self._enough(lines) else Outcome.SOLD_OUT
+
+    def _over_limit(self, user_id: str, lines: checks.Lines) -> bool:
+        counted = (one for one in self.buyers.get(user_id, []) if one.state in COUNTED or one.limit_kept)
+        used, asked = sum(one.units for one in counted), sum(units for _, units in lines)
+        return 0 < self.spec.limit_per_user < used + asked
+
+    def _enough(self, lines: checks.Lines) -> bool:
+        return all(self.counters[number].available >= units for number, units in lines)
 
     # The ends of a reservation
 
-    def finish(self, now_ms: int, ref: Ref, end: End, command_id: str) -> tuple[bool, list[Ref]]:
-        """(did this very call end it so, what was found expired). A hold past its due can only expire."""
+    def finish(
+        self, now_ms: int, ref: Ref, end: End, command_id: str, *, limit_back: bool = False
+    ) -> tuple[bool, list[Ref]]:
+        """(did this very call end it so, what was found expired). A hold past its due expires first."""
         now_ms = max(now_ms, self.at_ms)
         record = self.record(ref)
         if record is None:
             raise UnknownReservationError(ref.user_id)
-        if record.state is TARGET[end]:
-            return False, []
-        if record.state is ReservationState.HELD and record.due_ms <= now_ms:
+        overdue = record.state is ReservationState.HELD and record.due_ms <= now_ms
+        expired: list[Ref] = []
+        if end is End.CONFIRM and (overdue or record.state in TRANSITIONS[End.CONFIRM_LATE]):
+            expired = self.sweep(now_ms)  # before anybody is told that nothing is left
+        if record.state is ReservationState.HELD and overdue:
             self._end(record, End.EXPIRE)
             self._row(Expired, now_ms, refs=(ref,))
-            return False, [ref]
+            expired.append(ref)
+        if end is End.CONFIRM:
+            end = self._payment(ref.user_id, record)
         if record.state not in TRANSITIONS[end]:
-            return False, []
+            return False, expired
         self._end(record, end)
-        self._row(Confirmed if end is End.CONFIRM else Released, now_ms, ref=ref, command_id=command_id)
-        return True, []
+        more: dict[str, bool] = {}
+        if end is End.RETURN:
+            record.limit_kept = not limit_back
+            more = {"limit_back": limit_back}
+        self._row(ROW[end], now_ms, ref=ref, command_id=command_id, **more)
+        return True, expired
+
+    def _payment(self, user_id: str, record: Record) -> End:
+        """Which end a payment is. A late one is as good as a purchase made now, or the money goes back."""
+        if record.state not in TRANSITIONS[End.CONFIRM_LATE]:
+            return End.CONFIRM
+        sells = self.status in SELLING
+        fits = sells and self._enough(record.lines) and not self._over_limit(user_id, record.lines)
+        return End.CONFIRM_LATE if fits else End.REFUND_DUE
 
     def sweep(self, now_ms: int) -> list[Ref]:
         """Expires what is due: whole calls, oldest first, until they held ``SWEEP_ORDERS`` orders."""
@@ -326,16 +363,19 @@ class ModelLedger:
             raise UnknownReservationError(reservation_id)
         return self._finish(ref, End.RELEASE, command_id)
 
-    def _finish(self, named: ReservationRef, end: End, command_id: str) -> Change:
+    async def return_order(self, reservation_id: str, *, command_id: str, limit_back: bool) -> Change:
+        return self._finish(parse_reservation_id(reservation_id), End.RETURN, command_id, limit_back)
+
+    def _finish(self, named: ReservationRef, end: End, command_id: str, limit_back: bool = False) -> Change:
         checks.check_id(command_id, "command id")
         sale = self.sales.get(named.sale_id)
         if sale is None:
             raise UnknownReservationError(named.user_id)
         ref = Ref(named.user_id, named.place)
         self._begin(sale)
-        changed, _ = sale.finish(self._clock.now_ms(), ref, end, command_id)
+        changed, _ = sale.finish(self._clock.now_ms(), ref, end, command_id, limit_back=limit_back)
         view, reservation = self._seen_now(sale), sale.reservation(ref)
-        if reservation.state is not TARGET[end]:
+        if reservation.state not in ANSWERED[end]:
             raise WrongStateError(reservation)
         return Change(reservation, changed, view)
 

@@ -39,8 +39,8 @@ class ReservationState(StrEnum):
     CONFIRMED = "confirmed"
     RELEASED = "released"
     EXPIRED = "expired"
-    REFUND_DUE = "refund_due"  # its place is kept for late payments
-    RETURNED = "returned"  # its place is kept for returns
+    REFUND_DUE = "refund_due"  # paid too late, and the units can't be had
+    RETURNED = "returned"
 
 
 class SaleStatus(StrEnum):
@@ -127,7 +127,7 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 class Change(msgspec.Struct, frozen=True):
-    """The answer to confirm, release and the like: the reservation as it now is, and whether this very
+    """The answer to confirm, release and return: the reservation as it now is, and whether this very
     call changed it (a repeated confirm answers ``changed=False`` and the same reservation)."""
 
     reservation: Reservation
@@ -174,7 +174,7 @@ class UnknownReservationError(LedgerError):
 
 
 class WrongStateError(LedgerError):
-    """The transition table has no such edge (confirming an expired hold, say)."""
+    """The transition table has no such edge (releasing what is paid, say)."""
 
     code = "wrong_state"
 
@@ -238,10 +238,19 @@ class Ledger(Protocol):
         is ``LedgerPendingError``."""
         ...
 
-    async def confirm(self, reservation_id: str, *, command_id: str) -> Change: ...
+    async def confirm(self, reservation_id: str, *, command_id: str) -> Change:
+        """It was paid. The reservation is ``confirmed`` then, or ``refund_due``: its hold had ended, and the
+        units are gone, or the limit is reached, or the sale is closed or frozen. That is final, and whoever
+        took the money gives it back. A hold past its due expires first, as by ``expire``."""
+        ...
 
     async def release(self, reservation_id: str, *, command_id: str, user_id: str | None = None) -> Change:
         """``user_id`` given: only that user's reservation, a stranger's is unknown to him."""
+        ...
+
+    async def return_order(self, reservation_id: str, *, command_id: str, limit_back: bool) -> Change:
+        """What was confirmed comes back: its units are available again, also in a sale that is over. With
+        ``limit_back`` its user may buy as many again; what the first return said holds."""
         ...
 
     async def expire(self, sale_id: str) -> Swept:

@@ -57,6 +57,28 @@ class Released(Row, frozen=True, kw_only=True):
     command_id: str
 
 
+class ConfirmedLate(Row, frozen=True, kw_only=True):
+    """Paid after its hold had ended, and there was enough: the units are taken anew."""
+
+    ref: Ref
+    command_id: str
+
+
+class RefundDue(Row, frozen=True, kw_only=True):
+    """Paid after its hold had ended, and the units can't be had: no counter changes."""
+
+    ref: Ref
+    command_id: str
+
+
+class Returned(Row, frozen=True, kw_only=True):
+    """``limit_back`` False: the units still count against their user's limit."""
+
+    ref: Ref
+    command_id: str
+    limit_back: bool
+
+
 class Expired(Row, frozen=True, kw_only=True):
     refs: tuple[Ref, ...]
 
@@ -81,7 +103,27 @@ class Frozen(Row, frozen=True, kw_only=True):
     seen: str  # "epoch-seq" some process had seen
 
 
-AnyRow = Opened | Reserved | Confirmed | Released | Expired | Adjusted | Closed | Frozen
+AnyRow = (
+    Opened
+    | Reserved
+    | Confirmed
+    | Released
+    | Expired
+    | ConfirmedLate
+    | RefundDue
+    | Returned
+    | Adjusted
+    | Closed
+    | Frozen
+)
+
+_Plain = type[Confirmed] | type[Released] | type[ConfirmedLate] | type[RefundDue]
+_PLAIN: dict[str, _Plain] = {
+    "confirm": Confirmed,
+    "release": Released,
+    "confirm_late": ConfirmedLate,
+    "refund_due": RefundDue,
+}
 
 
 def parse_row(sale_id: str, entry_id: bytes, fields: Mapping[bytes, bytes]) -> AnyRow:
@@ -111,11 +153,21 @@ def _parse(sale_id: str, entry_id: bytes, field: dict[str, str]) -> AnyRow:
             orders = tuple(map(_granted, field["orders"].split("\n")))
             due_ms = int(field["due"])
             return Reserved(epoch=epoch, first=first, last=last, at_ms=at_ms, due_ms=due_ms, orders=orders)
-        case "confirm" | "release":
-            shape = Confirmed if kind == "confirm" else Released
-            ref = _ref(field["reservation"])
-            return shape(
-                epoch=epoch, first=first, last=last, at_ms=at_ms, ref=ref, command_id=field["command"]
+        case "confirm" | "release" | "confirm_late" | "refund_due":
+            ref, command = _ref(field["reservation"]), field["command"]
+            shape = _PLAIN[kind]
+            return shape(epoch=epoch, first=first, last=last, at_ms=at_ms, ref=ref, command_id=command)
+        case "return":
+            ref, command = _ref(field["reservation"]), field["command"]
+            back = {"back": True, "kept": False}[field["limit"]]
+            return Returned(
+                epoch=epoch,
+                first=first,
+                last=last,
+                at_ms=at_ms,
+                ref=ref,
+                command_id=command,
+                limit_back=back,
             )
         case "expire":
             refs = tuple(map(_ref, field["reservations"].split("\n")))

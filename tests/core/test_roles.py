@@ -21,13 +21,13 @@ ALLOWED = {
     Role.VIEWER: VIEWER,
     Role.MODERATOR: MODERATOR,
     Role.STREAMER: MODERATOR | SHOP | LIVE,
-    Role.SERVICE: EVERYBODY | SHOP | {"confirm", "gift"},
+    Role.SERVICE: EVERYBODY | SHOP | {"confirm", "return", "gift"},
 }
 
 
 def test_every_command_stands_in_the_table_for_every_role() -> None:
     assert set(TABLE) == EVERY_COMMAND
-    assert len(EVERY_COMMAND) == 24
+    assert len(EVERY_COMMAND) == 25
     assert set(ROLES) == set(Role)
     assert all(len(row) == len(ROLES) for row in TABLE.values())
 

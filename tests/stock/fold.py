@@ -13,12 +13,15 @@ from liveserver.stock.rows import (
     AnyRow,
     Closed,
     Confirmed,
+    ConfirmedLate,
     Expired,
     Frozen,
     Opened,
     Ref,
+    RefundDue,
     Released,
     Reserved,
+    Returned,
 )
 
 
@@ -55,6 +58,26 @@ def fold(rows: Sequence[AnyRow]) -> Fold:
             so_far.held[item] -= units
             (so_far.confirmed if state is S.CONFIRMED else so_far.available)[item] += units
             so_far.used[ref.user_id] -= 0 if state is S.CONFIRMED else units
+        check()
+
+    def pay_late(ref: Ref, state: S) -> None:
+        assert so_far.state[ref] in (S.EXPIRED, S.RELEASED), f"{ref} was {so_far.state[ref]}, and paid late"
+        so_far.state[ref] = state
+        if state is S.CONFIRMED:
+            for item, units in so_far.lines[ref]:
+                so_far.available[item] -= units
+                so_far.confirmed[item] += units
+                so_far.used[ref.user_id] += units
+            assert not spec.limit_per_user or so_far.used[ref.user_id] <= spec.limit_per_user
+        check()
+
+    def take_back(ref: Ref, limit_back: bool) -> None:
+        assert so_far.state[ref] is S.CONFIRMED, f"{ref} was {so_far.state[ref]}, and came back"
+        so_far.state[ref] = S.RETURNED
+        for item, units in so_far.lines[ref]:
+            so_far.confirmed[item] -= units
+            so_far.available[item] += units
+            so_far.used[ref.user_id] -= units if limit_back else 0
         check()
 
     def check() -> None:
@@ -94,6 +117,15 @@ def fold(rows: Sequence[AnyRow]) -> Fold:
             case Released():
                 assert changes == 1
                 end(row.ref, S.RELEASED, row.at_ms)
+            case ConfirmedLate():
+                assert changes == 1 and not stopped
+                pay_late(row.ref, S.CONFIRMED)
+            case RefundDue():
+                assert changes == 1
+                pay_late(row.ref, S.REFUND_DUE)
+            case Returned():
+                assert changes == 1
+                take_back(row.ref, row.limit_back)
             case Expired():
                 assert changes == len(row.refs)
                 for ref in row.refs:

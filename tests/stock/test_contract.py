@@ -8,6 +8,7 @@ from liveserver.stock import limits
 from liveserver.stock.ids import reservation_id
 from liveserver.stock.port import (
     BelowHeldError,
+    Change,
     Line,
     Order,
     Outcome,
@@ -26,8 +27,17 @@ from liveserver.stock.port import (
     Verdict,
     WrongStateError,
 )
-from liveserver.stock.rows import Closed, Expired, Frozen, Reserved
-from liveserver.stock.transitions import TARGET, TRANSITIONS, End
+from liveserver.stock.rows import (
+    Closed,
+    ConfirmedLate,
+    Expired,
+    Frozen,
+    Opened,
+    RefundDue,
+    Reserved,
+    Returned,
+)
+from liveserver.stock.transitions import ANSWERED, TRANSITIONS, End
 from tests.stock.conftest import HOLD_MS, SALE_MS, Bench, order
 from tests.stock.fold import fold
 
@@ -238,22 +248,39 @@ async def in_state(bench: Bench, state: ReservationState) -> str:
         case ReservationState.EXPIRED:
             await bench.advance(HOLD_MS)
             await bench.ledger.expire("s1")
+        case ReservationState.REFUND_DUE:
+            await bench.ledger.release(reservation, command_id="r")
+            await bench.ledger.adjust("s1", "i0", -1, actor="eve", reason="", command_id="a1")
+            await bench.ledger.confirm(reservation, command_id="p")
+            await bench.ledger.adjust("s1", "i0", 1, actor="eve", reason="", command_id="a2")
+        case ReservationState.RETURNED:
+            await bench.ledger.confirm(reservation, command_id="p")
+            await bench.ledger.return_order(reservation, command_id="b", limit_back=True)
     return reservation
 
 
-REACHED = [ReservationState.HELD, *TARGET.values()]
-
-
-@pytest.mark.parametrize("state", REACHED)
-@pytest.mark.parametrize("end", [End.CONFIRM, End.RELEASE])
+@pytest.mark.parametrize("state", ReservationState)
+@pytest.mark.parametrize("end", ANSWERED)
 async def test_every_pair_of_the_table(bench: Bench, state: ReservationState, end: End) -> None:
     await bench.open(bench.spec((1,), limit=1))
     reservation = await in_state(bench, state)
     before = await bench.ledger.view("s1")
-    act = bench.ledger.confirm if end is End.CONFIRM else bench.ledger.release
-    if state is TARGET[end]:
+
+    async def act(reservation_id: str, *, command_id: str) -> Change:
+        match end:
+            case End.CONFIRM:
+                return await bench.ledger.confirm(reservation_id, command_id=command_id)
+            case End.RELEASE:
+                return await bench.ledger.release(reservation_id, command_id=command_id)
+        return await bench.ledger.return_order(reservation_id, command_id=command_id, limit_back=True)
+
+    if state in ANSWERED[end]:
         change = await act(reservation, command_id="again")
         assert not change.changed and change.view == before
+    elif end is End.CONFIRM and state in TRANSITIONS[End.CONFIRM_LATE]:
+        change = await act(reservation, command_id="now")
+        assert change.changed and change.reservation.state is ReservationState.CONFIRMED
+        assert change.view.seq == before.seq + 1
     elif state in TRANSITIONS[end]:
         change = await act(reservation, command_id="now")
         assert change.changed and change.reservation.state is TRANSITIONS[end][state]
@@ -291,16 +318,134 @@ async def test_expiring_gives_units_and_limit_back_once(bench: Bench) -> None:
     assert replayed.reservation.state is ReservationState.EXPIRED
 
 
-async def test_a_hold_past_its_due_cannot_be_confirmed_even_before_a_sweep(bench: Bench) -> None:
+async def test_a_hold_past_its_due_cannot_be_released_even_before_a_sweep(bench: Bench) -> None:
     await bench.open(bench.spec((1,)))
     reservation = id_of(await bench.buy("ann", "c1"))
     await bench.advance(HOLD_MS)
     with pytest.raises(WrongStateError) as caught:
-        await bench.ledger.confirm(reservation, command_id="p1")
+        await bench.ledger.release(reservation, command_id="r1")
     assert caught.value.reservation.state is ReservationState.EXPIRED
     assert units(await bench.ledger.view("s1")) == (1, 0, 0)
     assert (await bench.ledger.expire("s1")).expired == []
     assert [row for row in await bench.feed() if isinstance(row, Expired)] != []
+
+
+# Payments that come late
+
+
+async def test_a_hold_past_its_due_expires_before_it_is_paid_late(bench: Bench) -> None:
+    await bench.open(bench.spec((12,)))
+    reservation = id_of(await bench.buy("ann", "c1", (0, 10)))
+    await bench.advance(HOLD_MS)
+    change = await bench.ledger.confirm(reservation, command_id="p1")
+    assert change.changed and change.reservation.state is ReservationState.CONFIRMED
+    assert (units(change.view), change.view.seq) == ((2, 0, 10), 4)
+    feed = await bench.feed()
+    assert [type(row) for row in feed] == [Opened, Reserved, Expired, ConfirmedLate]
+    again = await bench.ledger.confirm(reservation, command_id="p2")
+    assert not again.changed and again.reservation == change.reservation and again.view == change.view
+    assert await bench.ledger.reservations_of("s1", "ann") == [change.reservation]
+    assert (await bench.ledger.expire("s1")).expired == []
+    fold(feed)
+
+
+async def test_a_late_payment_sweeps_before_it_says_that_nothing_is_left(bench: Bench) -> None:
+    await bench.open(bench.spec((1,)))
+    ann = id_of(await bench.buy("ann", "c1"))
+    await bench.ledger.release(ann, command_id="r")
+    await bench.buy("bob", "c1")
+    await bench.advance(HOLD_MS)
+    change = await bench.ledger.confirm(ann, command_id="p")
+    assert change.reservation.state is ReservationState.CONFIRMED
+    assert units(change.view) == (0, 0, 1)
+    fold(await bench.feed())
+
+
+@pytest.mark.parametrize("why", ["units", "limit", "closed", "clock", "frozen"])
+async def test_a_late_payment_that_cannot_be_had_is_due_back_for_good(bench: Bench, why: str) -> None:
+    await bench.open(bench.spec((4,), limit=2))
+    ann = id_of(await bench.buy("ann", "c1", (0, 2)))
+    await bench.ledger.release(ann, command_id="r")
+    match why:
+        case "units":
+            await bench.ledger.adjust("s1", "i0", -3, actor="eve", reason="", command_id="a1")
+        case "limit":
+            await bench.buy("ann", "c2")
+        case "closed":
+            await bench.ledger.close("s1", actor="eve", command_id="x")
+        case "clock":
+            await bench.advance(SALE_MS)
+        case "frozen":
+            seen = await bench.ledger.view("s1")
+            bench.ledger.learn(StockView("s1", seen.epoch, 99, SaleStatus.OPEN, {"i0": 0}, 0, 1))
+    before = await bench.ledger.view("s1")
+    change = await bench.ledger.confirm(ann, command_id="p")
+    assert change.changed and change.reservation.state is ReservationState.REFUND_DUE
+    assert (change.view.available, change.view.held) == (before.available, before.held)
+    last = (await bench.feed())[-1]
+    assert isinstance(last, RefundDue) and last.command_id == "p"
+    if why == "units":
+        await bench.ledger.adjust("s1", "i0", 3, actor="eve", reason="", command_id="a2")
+    again = await bench.ledger.confirm(ann, command_id="p")
+    assert not again.changed and again.reservation == change.reservation
+    with pytest.raises(WrongStateError):
+        await bench.ledger.return_order(ann, command_id="b", limit_back=True)
+    fold(await bench.feed())
+
+
+async def test_a_late_payment_fits_a_limit_that_is_just_enough(bench: Bench) -> None:
+    await bench.open(bench.spec((3, 1), limit=3))
+    ann = id_of(await bench.buy("ann", "c1", (0, 1), (1, 1)))
+    await bench.ledger.release(ann, command_id="r")
+    await bench.buy("ann", "c2")
+    change = await bench.ledger.confirm(ann, command_id="p")
+    assert change.reservation.state is ReservationState.CONFIRMED
+    assert (change.view.available, change.view.confirmed) == ({"i0": 1, "i1": 0}, {"i0": 1, "i1": 1})
+    assert (await bench.buy("ann", "c3")).outcome is Outcome.LIMIT_REACHED
+    fold(await bench.feed())
+
+
+async def test_a_paused_sale_takes_late_payments(bench: Bench) -> None:
+    await bench.open(bench.spec((1,)))
+    ann = id_of(await bench.buy("ann", "c1"))
+    await bench.ledger.release(ann, command_id="r")
+    await bench.force("s1", SaleStatus.PAUSED)
+    change = await bench.ledger.confirm(ann, command_id="p")
+    assert change.reservation.state is ReservationState.CONFIRMED
+
+
+# Returns
+
+
+@pytest.mark.parametrize("limit_back", [True, False])
+async def test_a_return_gives_units_back_and_the_limit_if_asked_to(bench: Bench, limit_back: bool) -> None:
+    await bench.open(bench.spec((2,), limit=2))
+    ann = id_of(await bench.buy("ann", "c1", (0, 2)))
+    await bench.ledger.confirm(ann, command_id="p")
+    change = await bench.ledger.return_order(ann, command_id="b", limit_back=limit_back)
+    assert change.changed and change.reservation.state is ReservationState.RETURNED
+    assert (units(change.view), change.view.seq) == ((2, 0, 0), 4)
+    last = (await bench.feed())[-1]
+    assert isinstance(last, Returned) and (last.command_id, last.limit_back) == ("b", limit_back)
+    again = await bench.ledger.return_order(ann, command_id="b2", limit_back=not limit_back)
+    assert not again.changed and again.view == change.view
+    with pytest.raises(WrongStateError):
+        await bench.ledger.confirm(ann, command_id="p2")
+    expected = Outcome.RESERVED if limit_back else Outcome.LIMIT_REACHED
+    assert (await bench.buy("ann", "c2")).outcome is expected
+    assert (await bench.buy("bob", "c1")).outcome is Outcome.RESERVED
+    fold(await bench.feed())
+
+
+async def test_what_comes_back_after_the_close_is_available_and_not_sold(bench: Bench) -> None:
+    await bench.open(bench.spec((1,)))
+    ann = id_of(await bench.buy("ann", "c1"))
+    await bench.ledger.confirm(ann, command_id="p")
+    await bench.ledger.close("s1", actor="eve", command_id="x")
+    change = await bench.ledger.return_order(ann, command_id="b", limit_back=False)
+    assert units(change.view) == (1, 0, 0)
+    assert (await bench.buy("bob", "c1")).outcome is Outcome.CLOSED
+    fold(await bench.feed())
 
 
 async def test_a_purchase_expires_what_is_due_before_it_says_sold_out(bench: Bench) -> None:

@@ -1,6 +1,6 @@
 -- Shared by the scripts of a sale. The ledger puts before each of them, in this order: the constants of
 -- limits.py (BUYER_RECORDS_MAX, ADJUSTS_MAX, SWEEP_ORDERS, SKEW_MS_MAX), the table of transitions.py
--- (NEXT, TARGET, COUNTED), and this file. The keys and the feed's rows are described in FEED.md.
+-- (NEXT, COUNTED), and this file. The keys and the feed's rows are described in FEED.md.
 --
 -- The scripts that write take
 --   KEYS  1 {sale:ID}:meta  2 {sale:ID}:buyers  3 {sale:ID}:feed  4 {sale:ID}:due  5 {sale:ID}:adjusts
@@ -158,15 +158,17 @@ local function record_at(value, place)
   return { from = from, to = to, command = command, lines = lines, state = state, due = tonumber(due) }
 end
 
--- ModelSale._end: moves the record's units and answers the buyer's new value.
-local function end_record(sale, value, record, ending)
+-- ModelSale._end: moves the record's units and answers the buyer's new value. `keep`: what is freed still
+-- counts against the buyer's limit.
+local function end_record(sale, value, record, ending, keep)
   local before, after = record.state, NEXT[ending][record.state]
   local source, target = COUNTED[before] or AVAILABLE, COUNTED[after] or AVAILABLE
   local used = tonumber(string.match(value, '^%d+'))
   each_line(record.lines, function(item, units)
     add(sale, source, item, -units)
     add(sale, target, item, units)
-    if COUNTED[before] and not COUNTED[after] then used = used - units end
+    if COUNTED[before] and not COUNTED[after] and not keep then used = used - units end
+    if COUNTED[after] and not COUNTED[before] then used = used + units end
   end)
   record.state = after
   return used .. string.sub(value, string.find(value, ';', 1, true), record.from - 1)
@@ -221,29 +223,53 @@ local function sweep(sale)
   return expired, #due > #swept and 1 or 0
 end
 
--- ModelSale.finish: the whole of confirm.lua and release.lua.
-local function finish(ending)
+-- ModelSale._payment: which end a payment is.
+local function payment(sale, value, record)
+  if not NEXT.confirm_late[record.state] then return 'confirm' end
+  local asked, enough = 0, sale.status == 'open' or sale.status == 'paused'
+  each_line(record.lines, function(item, units)
+    asked = asked + units
+    if sale.available[item] < units then enough = false end
+  end)
+  if sale.limit > 0 and tonumber(string.match(value, '^%d+')) + asked > sale.limit then enough = false end
+  return enough and 'confirm_late' or 'refund_due'
+end
+
+-- ModelSale.finish: the whole of confirm.lua, release.lua and return.lua. `limit`: 'back' or 'kept', of a return.
+local function finish(ending, limit)
   local sale, refusal = begin()
   if refusal then return refusal end
   local user, place, command = ARGV[7], tonumber(ARGV[8]), ARGV[9]
+  local named = user .. ' ' .. place
   local value = redis.call('HGET', BUYERS, user)
   local record = value and record_at(value, place)
   if not record then return { 'no_reservation' } end
+  local overdue = COUNTED[record.state] == HELD and record.due <= sale.now
   local expired, changed = {}, 0
-  if record.state ~= TARGET[ending] then
-    if COUNTED[record.state] == HELD and record.due <= sale.now then
-      value = end_record(sale, value, record, 'expire')
-      feed_row(sale, 'expire', 1, 'reservations', user .. ' ' .. place)
-      expired[1] = told(user, place, record)
-    elseif NEXT[ending][record.state] then
-      value = end_record(sale, value, record, ending)
-      feed_row(sale, ending, 1, 'reservation', user .. ' ' .. place, 'command', command)
-      changed = 1
+  if ending == 'confirm' and (overdue or NEXT.confirm_late[record.state]) then
+    expired = sweep(sale)
+    value = redis.call('HGET', BUYERS, user)
+    record = record_at(value, place)
+  end
+  if overdue and COUNTED[record.state] == HELD then
+    value = end_record(sale, value, record, 'expire')
+    feed_row(sale, 'expire', 1, 'reservations', named)
+    expired[#expired + 1] = told(user, place, record)
+    redis.call('HSET', BUYERS, user, value)
+    save(sale)
+    record = record_at(value, place)
+  end
+  if ending == 'confirm' then ending = payment(sale, value, record) end
+  if NEXT[ending][record.state] then
+    value = end_record(sale, value, record, ending, limit == 'kept')
+    if limit then
+      feed_row(sale, ending, 1, 'reservation', named, 'command', command, 'limit', limit)
+    else
+      feed_row(sale, ending, 1, 'reservation', named, 'command', command)
     end
-    if #expired + changed > 0 then
-      redis.call('HSET', BUYERS, user, value)
-      save(sale)
-    end
+    redis.call('HSET', BUYERS, user, value)
+    save(sale)
+    changed = 1
   end
   return { 'ok', view_of(sale), told(user, place, record), changed, expired }
 end
