@@ -176,6 +176,23 @@ class AdjustStock(RoomCommand, tag="adjustStock"):
     reason: Annotated[str, Meta(max_length=limits.REASON_CHARS_MAX)] = ""
 
 
+class PauseSale(RoomCommand, tag="pauseSale"):
+    """Nothing is sold until ``resumeSale``; what is held may be paid, and its time runs on."""
+
+    sale_id: Id
+
+
+class ResumeSale(RoomCommand, tag="resumeSale"):
+    sale_id: Id
+
+
+class FreezeSale(RoomCommand, tag="freezeSale"):
+    """Buyer protection: nothing is sold or confirmed from here on, not even what is held. Each holder is
+    told. There is no command that undoes it."""
+
+    sale_id: Id
+
+
 class CloseSale(RoomCommand, tag="closeSale"):
     sale_id: Id
 
@@ -226,6 +243,9 @@ Command = (
     | StopExplaining
     | OpenSale
     | AdjustStock
+    | PauseSale
+    | ResumeSale
+    | FreezeSale
     | CloseSale
     | Mute
     | DeleteDanmaku

@@ -148,6 +148,9 @@ COMMANDS: dict[str, Command] = {
     "adjustStock": commands.AdjustStock(
         id="c19", room="r1", sale_id="sale-1", item_id="red", delta=50, reason="found another box"
     ),
+    "pauseSale": commands.PauseSale(id="c28", room="r1", sale_id="sale-1"),
+    "resumeSale": commands.ResumeSale(id="c29", room="r1", sale_id="sale-1"),
+    "freezeSale": commands.FreezeSale(id="c30", room="r1", sale_id="sale-1"),
     "closeSale": commands.CloseSale(id="c20", room="r1", sale_id="sale-1"),
     "mute": commands.Mute(id="c21", room="r1", user_id="troll", seconds=3_600),
     "mute for ten minutes": commands.Mute(id="c21", room="r1", user_id="troll"),
@@ -238,6 +241,7 @@ REPLIES: dict[str, Downward] = {
     "notice": replies.Notice(t=T, kind="reservationExpired", reservation=HELD),
     "notice of a late payment": replies.Notice(t=T, kind="reservationRefundDue", reservation=_REFUND_DUE),
     "notice of a return": replies.Notice(t=T, kind="reservationReturned", reservation=_RETURNED),
+    "notice of a freeze": replies.Notice(t=T, kind="reservationFrozen", reservation=HELD),
     "notice of a mute": replies.Notice(t=T, kind="muted", until_ms=T + 600_000, room="r1"),
     "bye": replies.Bye(t=T, reason="draining", reconnect=True, retry_ms=500, spread_ms=20_000),
 }

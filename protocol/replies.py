@@ -117,6 +117,7 @@ class Notice(msgspec.Struct, metaclass=ShapeMeta, tag_field="type", tag="notice"
         "reservationConfirmed",
         "reservationRefundDue",
         "reservationReturned",
+        "reservationFrozen",
         "muted",
         "tokenExpires",
     ]

@@ -12,7 +12,7 @@ from .session import Session
 
 
 async def handle(context: Context, session: Session, command: Confirm) -> ReservationChanged:
-    with ledger_errors():
+    with ledger_errors(frozen="reservationId"):
         change = await context.stock.ledger.confirm(command.reservation_id, command_id=command.id)
     context.stock.observe(change.view)
     if change.changed:

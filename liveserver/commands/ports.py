@@ -23,6 +23,7 @@ NoticeKind = Literal[
     "reservationConfirmed",
     "reservationRefundDue",
     "reservationReturned",
+    "reservationFrozen",
 ]
 
 

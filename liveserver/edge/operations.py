@@ -168,7 +168,7 @@ OPERATIONS: tuple[Operation, ...] = (
         _SERVICE,
         HeldReservation,
         confirm,
-        codes=("unknown_reservation", "wrong_state"),
+        codes=("unknown_reservation", "wrong_state", "frozen"),
     ),
     Operation(
         "POST",

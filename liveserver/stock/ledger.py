@@ -32,6 +32,7 @@ from liveserver.stock.packed import (
 from liveserver.stock.port import (
     BelowHeldError,
     Change,
+    Froze,
     LedgerPendingError,
     LedgerUnavailableError,
     Order,
@@ -40,6 +41,7 @@ from liveserver.stock.port import (
     ReservationState,
     SaleClosedError,
     SaleConflictError,
+    SaleFrozenError,
     SaleSpec,
     SaleStatus,
     StockView,
@@ -190,6 +192,36 @@ class ValkeyLedger:
         facts, reply = await self._act(scripts.ADJUST, sale_id, arguments)
         return self._view(facts, reply[1])
 
+    async def pause(self, sale_id: str, *, actor: str, command_id: str) -> StockView:
+        return await self._switch(sale_id, "pause", actor, command_id)
+
+    async def resume(self, sale_id: str, *, actor: str, command_id: str) -> StockView:
+        return await self._switch(sale_id, "resume", actor, command_id)
+
+    async def _switch(self, sale_id: str, kind: str, actor: str, command_id: str) -> StockView:
+        checks.check_id(actor, "actor")
+        checks.check_id(command_id, "command id")
+        facts, reply = await self._act(scripts.SWITCH, sale_id, lambda _: (kind, actor, command_id))
+        return self._view(facts, reply[1])
+
+    async def freeze(self, sale_id: str, *, actor: str, command_id: str) -> Froze:
+        checks.check_id(actor, "actor")
+        checks.check_id(command_id, "command id")
+        facts, reply = await self._act(scripts.FREEZE, sale_id, lambda _: (actor, command_id))
+        return Froze(bool(reply[2]), self._view(facts, reply[1]))
+
+    async def held(self, sale_id: str) -> list[Reservation]:
+        facts, _ = await self._load(sale_id)
+        found: list[Reservation] = []
+        rank = 0
+        while rank >= 0 and len(found) < limits.HELD_MAX:
+            reply = await self._read(scripts.HELD, sale_id, (rank,))
+            if reply[1] != facts.epoch:
+                raise LedgerUnavailableError("the sale was opened anew meanwhile")
+            found += (parse_told(facts, told) for told in reply[2])
+            rank = reply[3]
+        return found[: limits.HELD_MAX]
+
     async def close(self, sale_id: str, *, actor: str, command_id: str) -> StockView:
         checks.check_id(actor, "actor")
         checks.check_id(command_id, "command id")
@@ -278,6 +310,8 @@ class ValkeyLedger:
                 raise SaleConflictError(sale_id)
             case b"closed":
                 raise SaleClosedError(sale_id)
+            case b"frozen":
+                raise SaleFrozenError(sale_id)
             case b"too_many_adjusts":
                 raise TooManyAdjustsError(sale_id)
             case b"below_held":

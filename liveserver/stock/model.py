@@ -20,6 +20,7 @@ from liveserver.stock.ids import ReservationRef, parse_reservation_id, reservati
 from liveserver.stock.port import (
     BelowHeldError,
     Change,
+    Froze,
     Line,
     Order,
     Outcome,
@@ -27,6 +28,7 @@ from liveserver.stock.port import (
     ReservationState,
     SaleClosedError,
     SaleConflictError,
+    SaleFrozenError,
     SaleSpec,
     SaleStatus,
     StockView,
@@ -48,10 +50,12 @@ from liveserver.stock.rows import (
     Frozen,
     Granted,
     Opened,
+    Paused,
     Ref,
     RefundDue,
     Released,
     Reserved,
+    Resumed,
     Returned,
 )
 from liveserver.stock.transitions import ANSWERED, COUNTED, TRANSITIONS, End
@@ -106,13 +110,14 @@ class ModelSale:
         self.seq = 0
         self.at_ms = now_ms
         self.status = SaleStatus.OPEN  # as written; ``status_at`` adds what the time says
+        self.frozen = False  # outlives the close
         self.counters = [Counters(item.stock) for item in spec.items]
         self.number_of = {item.item_id: number for number, item in enumerate(spec.items)}
         self.buyers: dict[str, list[Record]] = {}
         self.due: list[
             tuple[int, list[Ref]]
         ] = []  # per granting call; oldest first, since holds are equally long
-        self.adjusts: dict[str, tuple[int, int, str, str]] = {}
+        self.commands: dict[str, tuple[object, ...]] = {}  # of adjusts, pauses and resumes
         self.feed: list[AnyRow] = []
         self._row(Opened, now_ms, spec=spec, command_id=command_id)
 
@@ -240,6 +245,8 @@ class ModelSale:
             end = self._payment(ref.user_id, record)
         if record.state not in TRANSITIONS[end]:
             return False, expired
+        if end is End.CONFIRM and self.frozen:
+            raise SaleFrozenError(self.spec.sale_id)
         self._end(record, end)
         more: dict[str, bool] = {}
         if end is End.RETURN:
@@ -289,35 +296,61 @@ class ModelSale:
     def adjust(self, now_ms: int, number: int, delta: int, actor: str, reason: str, command_id: str) -> None:
         now_ms = max(now_ms, self.at_ms)
         asked = (number, delta, actor, reason)
-        known = self.adjusts.get(command_id)
-        if known == asked:
+        if self._asked_before(command_id, asked):
             return
-        if known is not None:
-            raise SaleConflictError(command_id)
-        if self.status_at(now_ms) is SaleStatus.CLOSED:
-            raise SaleClosedError(self.spec.sale_id)
-        if len(self.adjusts) >= limits.ADJUSTS_MAX:
-            raise TooManyAdjustsError(self.spec.sale_id)
         counters = self.counters[number]
         if counters.available + delta < 0:
             raise BelowHeldError(f"{counters.available} available")
-        self.adjusts[command_id] = asked
+        self.commands[command_id] = asked
         counters.available += delta
         counters.adjusted += delta
         self._row(
             Adjusted, now_ms, item=number, delta=delta, actor=actor, reason=reason, command_id=command_id
         )
 
+    def _asked_before(self, command_id: str, asked: tuple[object, ...]) -> bool:
+        known = self.commands.get(command_id)
+        if known is not None and known != asked:
+            raise SaleConflictError(command_id)
+        if known is None and self.status is SaleStatus.CLOSED:
+            raise SaleClosedError(self.spec.sale_id)
+        if known is None and len(self.commands) >= limits.ADJUSTS_MAX:
+            raise TooManyAdjustsError(self.spec.sale_id)
+        return known is not None
+
+    def switch(self, now_ms: int, status: SaleStatus, actor: str, command_id: str) -> None:
+        """Pause (PAUSED) or resume (OPEN). Each command counts once, so a late repetition can't undo a later
+        one; it is a row also where it changes nothing."""
+        if self._asked_before(command_id, (status, actor)):
+            return
+        if self.frozen:
+            raise SaleFrozenError(self.spec.sale_id)
+        self.commands[command_id] = (status, actor)
+        self.status = status
+        shape = Paused if status is SaleStatus.PAUSED else Resumed
+        self._row(shape, max(now_ms, self.at_ms), actor=actor, command_id=command_id)
+
     def close(self, now_ms: int, actor: str, command_id: str) -> None:
         if self.status is not SaleStatus.CLOSED:
             self.status = SaleStatus.CLOSED
             self._row(Closed, max(now_ms, self.at_ms), actor=actor, command_id=command_id)
 
-    def freeze(self, now_ms: int, reason: str, seen: str) -> None:
-        """Nothing is reserved until somebody reconciles. A closed sale needs no freezing."""
+    def freeze(self, now_ms: int, reason: str, seen: str, actor: str = "", command_id: str = "") -> bool:
+        """Nothing is reserved or confirmed from here on, also where the sale is closed. True: it was not
+        frozen before. What is held may be given back, or expires."""
+        if self.frozen:
+            return False
+        self.frozen = True
         if self.status in SELLING:
             self.status = SaleStatus.FROZEN
-            self._row(Frozen, max(now_ms, self.at_ms), reason=reason, seen=seen)
+        now_ms = max(now_ms, self.at_ms)
+        self._row(Frozen, now_ms, reason=reason, seen=seen, actor=actor, command_id=command_id)
+        return True
+
+    def held(self) -> list[Ref]:
+        """Everything held, the latest call first."""
+        refs = [ref for _, refs in reversed(self.due) for ref in refs]
+        return [ref for ref in refs if self.buyers[ref.user_id][ref.place].state is ReservationState.HELD]
 
     def _row(self, shape: Callable[..., AnyRow], now_ms: int, changes: int = 1, **fields: object) -> None:
         first, self.seq, self.at_ms = self.seq + 1, self.seq + changes, now_ms
@@ -392,11 +425,39 @@ class ModelLedger:
     ) -> StockView:
         checks.check_adjust(delta, actor, reason, command_id)
         sale = self._sale(sale_id)
+        if self._seen.get(sale_id, (0, 0))[0] > sale.epoch:
+            self._begin(sale)  # items may be others in the newer epoch: the store is asked first
         if item_id not in sale.number_of:
             raise UnknownItemError(item_id)
         self._begin(sale)
         sale.adjust(self._clock.now_ms(), sale.number_of[item_id], delta, actor, reason, command_id)
         return self._seen_now(sale)
+
+    async def pause(self, sale_id: str, *, actor: str, command_id: str) -> StockView:
+        return self._switch(sale_id, SaleStatus.PAUSED, actor, command_id)
+
+    async def resume(self, sale_id: str, *, actor: str, command_id: str) -> StockView:
+        return self._switch(sale_id, SaleStatus.OPEN, actor, command_id)
+
+    def _switch(self, sale_id: str, status: SaleStatus, actor: str, command_id: str) -> StockView:
+        checks.check_id(actor, "actor")
+        checks.check_id(command_id, "command id")
+        sale = self._sale(sale_id)
+        self._begin(sale)
+        sale.switch(self._clock.now_ms(), status, actor, command_id)
+        return self._seen_now(sale)
+
+    async def freeze(self, sale_id: str, *, actor: str, command_id: str) -> Froze:
+        checks.check_id(actor, "actor")
+        checks.check_id(command_id, "command id")
+        sale = self._sale(sale_id)
+        self._begin(sale)
+        changed = sale.freeze(self._clock.now_ms(), "ordered", "", actor, command_id)
+        return Froze(changed, self._seen_now(sale))
+
+    async def held(self, sale_id: str) -> list[Reservation]:
+        sale = self._sale(sale_id)
+        return [sale.reservation(ref) for ref in sale.held()]
 
     async def close(self, sale_id: str, *, actor: str, command_id: str) -> StockView:
         checks.check_id(actor, "actor")

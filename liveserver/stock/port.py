@@ -143,6 +143,13 @@ class Swept(msgspec.Struct, frozen=True):
     more: bool  # something is due still: sweep again
 
 
+class Froze(msgspec.Struct, frozen=True):
+    """The answer to ``freeze``: whether this very call froze the sale."""
+
+    changed: bool
+    view: StockView
+
+
 class LedgerError(Exception):
     """Base of what the ledger refuses; ``code`` is the stable wire code."""
 
@@ -188,13 +195,20 @@ class SaleConflictError(LedgerError):
 
 
 class SaleClosedError(LedgerError):
-    """Adjusting after close is refused."""
+    """Adjusting, pausing and resuming are refused after the close."""
 
     code = "closed"
 
 
+class SaleFrozenError(LedgerError):
+    """Nothing is confirmed, paused or resumed while the sale is frozen."""
+
+    code = "frozen"
+
+
 class TooManyAdjustsError(LedgerError):
-    """A sale takes ``limits.ADJUSTS_MAX`` adjusts: their command ids are remembered as long as it lives."""
+    """A sale takes ``limits.ADJUSTS_MAX`` adjusts, pauses and resumes: their command ids are remembered as
+    long as it lives."""
 
     code = "too_many_adjusts"
 
@@ -241,7 +255,8 @@ class Ledger(Protocol):
     async def confirm(self, reservation_id: str, *, command_id: str) -> Change:
         """It was paid. The reservation is ``confirmed`` then, or ``refund_due``: its hold had ended, and the
         units are gone, or the limit is reached, or the sale is closed or frozen. That is final, and whoever
-        took the money gives it back. A hold past its due expires first, as by ``expire``."""
+        took the money gives it back. A hold past its due expires first, as by ``expire``. Of what is still
+        held in a frozen sale it raises ``SaleFrozenError``: when it is due, a payment becomes a refund."""
         ...
 
     async def release(self, reservation_id: str, *, command_id: str, user_id: str | None = None) -> Change:
@@ -260,6 +275,23 @@ class Ledger(Protocol):
     async def adjust(
         self, sale_id: str, item_id: str, delta: int, *, actor: str, reason: str, command_id: str
     ) -> StockView: ...
+
+    async def pause(self, sale_id: str, *, actor: str, command_id: str) -> StockView:
+        """Nothing is reserved until ``resume``. Holds keep their promise, and their time runs on. Each
+        command takes effect once: repeated after a later one, it changes nothing."""
+        ...
+
+    async def resume(self, sale_id: str, *, actor: str, command_id: str) -> StockView: ...
+
+    async def freeze(self, sale_id: str, *, actor: str, command_id: str) -> Froze:
+        """Buyer protection, the switch that kills a sale: nothing is reserved or confirmed from here on, not
+        even what is held. That may still be given back, or expires. Idempotent."""
+        ...
+
+    async def held(self, sale_id: str) -> list[Reservation]:
+        """At most ``limits.HELD_MAX`` reservations that are held. Complete in a sale that grants nothing
+        meanwhile (a frozen one); else it may miss what changes while it is read."""
+        ...
 
     async def close(self, sale_id: str, *, actor: str, command_id: str) -> StockView:
         """Nothing is sold from here on. Idempotent. Holds keep their promise: they may be confirmed until

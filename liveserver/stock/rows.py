@@ -98,9 +98,21 @@ class Closed(Row, frozen=True, kw_only=True):
     command_id: str
 
 
+class Paused(Row, frozen=True, kw_only=True):
+    actor: str
+    command_id: str
+
+
+class Resumed(Row, frozen=True, kw_only=True):
+    actor: str
+    command_id: str
+
+
 class Frozen(Row, frozen=True, kw_only=True):
-    reason: str  # behind, restarted
+    reason: str  # behind, restarted, ordered
     seen: str  # "epoch-seq" some process had seen
+    actor: str  # empty, unless it was ordered; so the command
+    command_id: str
 
 
 AnyRow = (
@@ -113,10 +125,14 @@ AnyRow = (
     | RefundDue
     | Returned
     | Adjusted
+    | Paused
+    | Resumed
     | Closed
     | Frozen
 )
 
+_Order = type[Paused] | type[Resumed] | type[Closed]
+_ORDERS: dict[str, _Order] = {"pause": Paused, "resume": Resumed, "close": Closed}
 _Plain = type[Confirmed] | type[Released] | type[ConfirmedLate] | type[RefundDue]
 _PLAIN: dict[str, _Plain] = {
     "confirm": Confirmed,
@@ -184,12 +200,21 @@ def _parse(sale_id: str, entry_id: bytes, field: dict[str, str]) -> AnyRow:
                 reason=field["reason"],
                 command_id=field["command"],
             )
-        case "close":
+        case "pause" | "resume" | "close":
             actor, command = field["actor"], field["command"]
-            return Closed(epoch=epoch, first=first, last=last, at_ms=at_ms, actor=actor, command_id=command)
+            order = _ORDERS[kind]
+            return order(epoch=epoch, first=first, last=last, at_ms=at_ms, actor=actor, command_id=command)
         case "freeze":
-            reason, seen = field["reason"], field["seen"]
-            return Frozen(epoch=epoch, first=first, last=last, at_ms=at_ms, reason=reason, seen=seen)
+            return Frozen(
+                epoch=epoch,
+                first=first,
+                last=last,
+                at_ms=at_ms,
+                reason=field["reason"],
+                seen=field["seen"],
+                actor=field["actor"],
+                command_id=field["command"],
+            )
         case _:
             raise ValueError(f"unknown kind {kind!r}")
 

@@ -6,8 +6,8 @@ own law and the others stay readable.
 
     join     rows follow each other without a gap, (epoch, seq) rising
     balance  stock + adjusts = available + held + confirmed, nothing negative, at every change
-    window   nothing is reserved or paid late before the opening or after the close; no hold ends at a
-             wrong moment
+    window   nothing is reserved or paid late before the opening or after the close, nothing reserved in a
+             pause, nothing confirmed after a freeze; no hold ends at a wrong moment
     once     a (user, command) is granted at most once; an end is applied only in the states it is for
     limit    one user's units, held, confirmed or returned without giving the limit back, never exceed it
     format   a row that can't be read
@@ -56,6 +56,7 @@ class Sale:
     seq: int = 0
     closed: bool = False
     frozen: bool = False
+    paused: bool = False
     initial: dict[str, int] = field(default_factory=dict)
     adjusted: dict[str, int] = field(default_factory=dict)
     available: dict[str, int] = field(default_factory=dict)
@@ -126,8 +127,9 @@ def _row(sale: Sale, entry: Entry, row: dict[str, str]) -> None:
             item, delta = sale.items[int(row["item"])], int(row["delta"])
             sale.adjusted[item] += delta
             _step(sale, {item: delta}, {}, {})
-        case "close" | "freeze" as kind:
+        case "close" | "freeze" | "pause" | "resume" as kind:
             sale.closed, sale.frozen = sale.closed or kind == "close", sale.frozen or kind == "freeze"
+            sale.paused = kind == "pause" or (sale.paused and kind != "resume")
             _step(sale, {}, {}, {})
             sale.seen_seq = sale.seq
         case other:
@@ -157,7 +159,7 @@ def _reserve(sale: Sale, order: str, due_ms: int, at_ms: int) -> None:
     }
     held = Held(user, int(place), command, lines, due_ms, sale.seq + 1)
     _step(sale, {item: -n for item, n in lines.items()}, lines, {})
-    if not _selling(sale, at_ms):
+    if sale.paused or not _selling(sale, at_ms):
         sale._wrong("window", f"{user} was granted {command} outside the sale's window")
     if (user, held.place) in sale.reservations:
         sale._wrong("once", f"place {held.place} of {user} was given twice")
@@ -191,6 +193,8 @@ def _end(sale: Sale, text: str, kind: str, at_ms: int) -> None:
         sale._wrong("window", f"{kind} of {text} at {at_ms}, due {held.due_ms}")
     gone = {item: -n for item, n in held.lines.items()}
     if kind == "confirm":
+        if sale.frozen:
+            sale._wrong("window", f"{text} was confirmed in a frozen sale")
         held.state = "confirmed"
         _step(sale, {}, gone, held.lines)
     else:

@@ -1,4 +1,4 @@
-"""What becomes of a reservation after its hold: paid late, not to be had any more, given back."""
+"""What becomes of a reservation after its hold, and of a sale that is stopped in the middle."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from urllib.parse import quote
 from liveserver.app import Running
 from protocol import commands as c
 from protocol.events import SaleRestocked, SaleSoldOut
-from protocol.replies import PurchaseOutcome, ReservationChanged
+from protocol.frames import Frame
+from protocol.replies import Done, PurchaseOutcome, ReservationChanged
 from protocol.types import OrderLine
 
 from .raw import Raw
@@ -116,3 +117,54 @@ async def test_late_payments_and_a_return_reach_everybody_they_concern(server: R
             ("ann", "refund_due"),
             ("bob", "released"),
         ]
+
+
+async def see_status(who: Raw, status: str) -> None:
+    await who.until(
+        lambda m: (
+            isinstance(m, Frame) and m.state is not None and any(s.status == status for s in m.state.stock)
+        )
+    )
+
+
+async def test_a_pause_and_a_freeze_reach_the_room_and_the_holders(server: Running) -> None:
+    async with (
+        Raw(server.url, server.mint("streamer", "eve")) as eve,
+        Raw(server.url, server.mint("viewer", "ann")) as ann,
+        Raw(server.url, server.mint("viewer", "bob")) as bob,
+        Raw(server.url, server.mint("service", "orders")) as orders,
+    ):
+        for one in (eve, ann, bob):
+            await one.join("r1")
+        await list_oil(eve, stock=9)
+        await open_oil_sale(eve)
+        held, given_up = await hold(ann, "a1"), await hold(bob, "b1")
+        await give_up(bob, given_up)
+
+        forbidden = [
+            kind(id="x", room="r1", sale_id="s1") for kind in (c.PauseSale, c.ResumeSale, c.FreezeSale)
+        ]
+        for command in forbidden:
+            assert (await ann.refused(command)).code == "forbidden"
+        await eve.ask(c.PauseSale(id="p1", room="r1", sale_id="s1"), Done)
+        await see_status(ann, "paused")
+        buy = c.Purchase(id="b2", room="r1", sale_id="s1", lines=[OrderLine(item_id="jar")])
+        assert (await bob.ask(buy, PurchaseOutcome)).outcome == "paused"
+        await orders.ask(c.ResumeSale(id="p2", room="r1", sale_id="s1"), Done)
+        await eve.ask(c.PauseSale(id="p1", room="r1", sale_id="s1"), Done)
+        assert (await bob.ask(buy, PurchaseOutcome)).outcome == "reserved"
+
+        await orders.ask(c.FreezeSale(id="f1", room="r1", sale_id="s1"), Done)
+        await see_status(ann, "frozen")
+        await kinds_of(ann, "reservationFrozen")
+        await kinds_of(bob, "reservationFrozen")
+        await orders.ask(c.FreezeSale(id="f2", room="r1", sale_id="s1"), Done)
+        assert (await eve.refused(c.ResumeSale(id="p3", room="r1", sale_id="s1"))).code == "frozen"
+        refused = await orders.refused(c.Confirm(id="k1", reservation_id=held))
+        assert (refused.code, refused.field) == ("frozen", "reservationId")
+        refund = await orders.ask(c.Confirm(id="k2", reservation_id=given_up), ReservationChanged)
+        assert refund.reservation.state == "refund_due"
+        assert await kinds_of(bob, "reservationRefundDue") == ["reservationFrozen", "reservationRefundDue"]
+        assert [notice.kind for notice in ann.notices()] == ["reservationFrozen"]
+        unknown = await orders.refused(c.FreezeSale(id="f3", room="r1", sale_id="nope"))
+        assert unknown.code == "unknown_sale"

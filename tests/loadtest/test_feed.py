@@ -74,6 +74,16 @@ def test_late_payments_and_returns() -> None:
     assert states == {"ann": "returned", "bob": "refund_due", "cat": "returned"}
 
 
+def test_a_pause_ends() -> None:
+    sale = folded(
+        row(2, kind="pause", actor="eve", command="x"),
+        row(3, kind="resume", actor="eve", command="y"),
+        reserve(4, "ann 0 c1 0=1"),
+    )
+    assert not any(sale.problems.values()), sale.problems
+    assert (sale.seen_seq, sale.paused) == (4, False)
+
+
 def late(last: int, kind: str = "confirm_late", at_ms: int = 63_000, limit: str | None = None) -> Entry:
     more: dict[str, Any] = {} if limit is None else {"limit": limit}
     return row(last, at_ms, kind=kind, reservation="ann 0", command="p", **more)
@@ -82,6 +92,8 @@ def late(last: int, kind: str = "confirm_late", at_ms: int = 63_000, limit: str 
 GRANTED = reserve(2, "ann 0 c1 0=1")
 EXPIRED = row(3, 62_000, kind="expire", reservations="ann 0")
 PAID = row(3, 2_000, kind="confirm", reservation="ann 0", command="p")
+PAID_NEXT = row(4, 2_000, kind="confirm", reservation="ann 0", command="p")
+BY_EVE: dict[str, Any] = {"actor": "eve", "command": "x"}
 TAKEN = reserve(4, "bob 0 c1 1=1", at_ms=62_500)
 TWO_MORE = reserve(4, "ann 1 c2 0=2", at_ms=62_500)
 CLOSED = row(4, kind="close", actor="eve", command="x")
@@ -93,6 +105,8 @@ BROKEN: list[tuple[str, str, list[Entry]]] = [
     ("after the close", "window", [row(2, kind="close", actor="", command=""), reserve(3, "ann 0 c1 0=1")]),
     ("before the opening", "window", [reserve(2, "ann 0 c1 0=1", at_ms=-5)]),
     ("while frozen", "window", [row(2, kind="freeze", reason="x", seen=""), reserve(3, "ann 0 c1 0=1")]),
+    ("while paused", "window", [row(2, kind="pause", **BY_EVE), reserve(3, "ann 0 c1 0=1")]),
+    ("paid while frozen", "window", [GRANTED, row(3, kind="freeze", reason="ordered"), PAID_NEXT]),
     ("expired too early", "window", [GRANTED, row(3, 2_000, kind="expire", reservations="ann 0")]),
     ("paid too late", "window", [GRANTED, row(3, 99_000, kind="confirm", reservation="ann 0", command="p")]),
     ("opened twice", "once", [row(2, **OPENED)]),

@@ -17,10 +17,12 @@ from liveserver.stock.rows import (
     Expired,
     Frozen,
     Opened,
+    Paused,
     Ref,
     RefundDue,
     Released,
     Reserved,
+    Resumed,
     Returned,
 )
 
@@ -42,7 +44,7 @@ def fold(rows: Sequence[AnyRow]) -> Fold:
     """Raises AssertionError where the feed breaks a law."""
     so_far = Fold()
     commands: set[tuple[str, str]] = set()
-    stopped = False
+    stopped = paused = frozen = False
     opened = rows[0]
     assert isinstance(opened, Opened), "a feed begins with its opening"
     spec = opened.spec
@@ -96,7 +98,8 @@ def fold(rows: Sequence[AnyRow]) -> Fold:
             case Opened():
                 assert place == 0 and changes == 1
             case Reserved():
-                assert not stopped and spec.opens_at_ms <= row.at_ms < spec.closes_at_ms
+                assert not stopped and not paused
+                assert spec.opens_at_ms <= row.at_ms < spec.closes_at_ms
                 assert changes == len(row.orders) and row.due_ms == row.at_ms + spec.hold_ms
                 for order in row.orders:
                     user_id = order.ref.user_id
@@ -112,7 +115,7 @@ def fold(rows: Sequence[AnyRow]) -> Fold:
                     assert not spec.limit_per_user or so_far.used[user_id] <= spec.limit_per_user
                     check()
             case Confirmed():
-                assert changes == 1
+                assert changes == 1 and not frozen, "confirmed after the freeze"
                 end(row.ref, S.CONFIRMED, row.at_ms)
             case Released():
                 assert changes == 1
@@ -135,7 +138,11 @@ def fold(rows: Sequence[AnyRow]) -> Fold:
                 so_far.available[row.item] += row.delta
                 so_far.adjusted[row.item] += row.delta
                 check()
+            case Paused() | Resumed():
+                assert changes == 1 and not stopped
+                paused = isinstance(row, Paused)
             case Closed() | Frozen():
                 assert changes == 1
                 stopped = True
+                frozen = frozen or isinstance(row, Frozen)
     return so_far

@@ -16,6 +16,7 @@ from liveserver.stock.port import (
     ReservationState,
     SaleClosedError,
     SaleConflictError,
+    SaleFrozenError,
     SaleItem,
     SaleSpec,
     SaleStatus,
@@ -33,8 +34,10 @@ from liveserver.stock.rows import (
     Expired,
     Frozen,
     Opened,
+    Paused,
     RefundDue,
     Reserved,
+    Resumed,
     Returned,
 )
 from liveserver.stock.transitions import ANSWERED, TRANSITIONS, End
@@ -83,18 +86,6 @@ async def test_before_its_time_and_after_it_nothing_is_sold(bench: Bench) -> Non
     await bench.advance(1)
     assert (await bench.buy("cat", "c1")).outcome is Outcome.CLOSED
     assert (await bench.ledger.view("s1")).status is SaleStatus.CLOSED
-
-
-@pytest.mark.parametrize(
-    ("status", "outcome"), [(SaleStatus.PAUSED, Outcome.PAUSED), (SaleStatus.FROZEN, Outcome.FROZEN)]
-)
-async def test_a_paused_or_frozen_sale_sells_nothing(
-    bench: Bench, status: SaleStatus, outcome: Outcome
-) -> None:
-    await bench.open(bench.spec((3,)))
-    await bench.force("s1", status)
-    assert (await bench.buy("ann", "c1")).outcome is outcome
-    assert (await bench.ledger.view("s1")).status is status
 
 
 # Buying
@@ -409,7 +400,7 @@ async def test_a_paused_sale_takes_late_payments(bench: Bench) -> None:
     await bench.open(bench.spec((1,)))
     ann = id_of(await bench.buy("ann", "c1"))
     await bench.ledger.release(ann, command_id="r")
-    await bench.force("s1", SaleStatus.PAUSED)
+    await bench.ledger.pause("s1", actor="eve", command_id="x")
     change = await bench.ledger.confirm(ann, command_id="p")
     assert change.reservation.state is ReservationState.CONFIRMED
 
@@ -552,6 +543,126 @@ async def test_closing_by_the_clock_is_written_down_once_by_whoever_comes_first(
     assert (await bench.ledger.view("s1")).seq == 2
 
 
+# Pausing and freezing
+
+
+async def test_a_paused_sale_sells_nothing_and_keeps_its_promises(bench: Bench) -> None:
+    await bench.open(bench.spec((3,)))
+    paid, unpaid = id_of(await bench.buy("ann", "c1")), id_of(await bench.buy("bob", "c1"))
+    view = await bench.ledger.pause("s1", actor="eve", command_id="x1")
+    assert (view.status, view.seq) == (SaleStatus.PAUSED, 4)
+    assert (await bench.buy("cat", "c1")).outcome is Outcome.PAUSED
+    assert (await bench.ledger.confirm(paid, command_id="p")).changed
+    await bench.advance(HOLD_MS)
+    swept = await bench.ledger.expire("s1")
+    assert [one.reservation_id for one in swept.expired] == [unpaid]
+    view = await bench.ledger.resume("s1", actor="dan", command_id="x2")
+    assert (view.status, view.seq) == (SaleStatus.OPEN, 7)
+    assert (await bench.buy("cat", "c1")).outcome is Outcome.RESERVED
+    switches = [row for row in await bench.feed() if isinstance(row, Paused | Resumed)]
+    assert [(type(row), row.actor, row.command_id) for row in switches] == [
+        (Paused, "eve", "x1"),
+        (Resumed, "dan", "x2"),
+    ]
+    fold(await bench.feed())
+
+
+async def test_a_pause_said_again_after_the_resume_does_not_pause_again(bench: Bench) -> None:
+    await bench.open(bench.spec((3,)))
+    await bench.ledger.pause("s1", actor="eve", command_id="x0")
+    await bench.ledger.pause("s1", actor="eve", command_id="x1")  # it changes nothing, and counts
+    resumed = await bench.ledger.resume("s1", actor="eve", command_id="x2")
+    for command_id in ("x0", "x1"):
+        assert await bench.ledger.pause("s1", actor="eve", command_id=command_id) == resumed
+    await bench.ledger.adjust("s1", "i0", 1, actor="eve", reason="", command_id="a1")
+    for wrong in (
+        bench.ledger.pause("s1", actor="eve", command_id="x2"),
+        bench.ledger.pause("s1", actor="dan", command_id="x1"),
+        bench.ledger.resume("s1", actor="eve", command_id="a1"),
+        bench.ledger.adjust("s1", "i0", 1, actor="eve", reason="", command_id="x1"),
+    ):
+        with pytest.raises(SaleConflictError):
+            await wrong
+    assert (await bench.buy("ann", "c1")).outcome is Outcome.RESERVED
+    fold(await bench.feed())
+
+
+async def test_a_sale_paused_before_it_opens_opens_paused(bench: Bench) -> None:
+    await bench.open(bench.spec((3,), opens_in_ms=1_000))
+    view = await bench.ledger.pause("s1", actor="eve", command_id="x1")
+    assert view.status is SaleStatus.SCHEDULED
+    assert (await bench.buy("ann", "c1")).outcome is Outcome.NOT_STARTED
+    await bench.advance(1_000)
+    assert (await bench.buy("ann", "c1")).outcome is Outcome.PAUSED
+
+
+@pytest.mark.parametrize("closed", [False, True])
+async def test_after_a_freeze_nothing_is_sold_or_confirmed(bench: Bench, closed: bool) -> None:
+    """Closing before the freeze or after it makes no hold payable."""
+    await bench.open(bench.spec((4,)))
+    done, kept, given = [id_of(await bench.buy(user, "c1")) for user in ("ann", "bob", "cat")]
+    await bench.ledger.confirm(done, command_id="p1")
+    if closed:
+        await bench.ledger.close("s1", actor="eve", command_id="x0")
+    froze = await bench.ledger.freeze("s1", actor="eve", command_id="x1")
+    assert froze.changed
+    assert froze.view.status is (SaleStatus.CLOSED if closed else SaleStatus.FROZEN)
+    again = await bench.ledger.freeze("s1", actor="eve", command_id="x2")
+    assert not again.changed and again.view == froze.view
+    rows = [row for row in await bench.feed() if isinstance(row, Frozen)]
+    assert [(row.reason, row.seen, row.actor, row.command_id) for row in rows] == [
+        ("ordered", "", "eve", "x1")
+    ]
+    assert (await bench.buy("dan", "c1")).outcome is (Outcome.CLOSED if closed else Outcome.FROZEN)
+    assert not (await bench.ledger.confirm(done, command_id="p1")).changed
+    for _ in range(2):
+        with pytest.raises(SaleFrozenError):
+            await bench.ledger.confirm(kept, command_id="p2")
+        await bench.ledger.close("s1", actor="eve", command_id="x3")
+    assert (await bench.ledger.release(given, command_id="r")).changed
+    refund = await bench.ledger.confirm(given, command_id="p3")
+    assert refund.reservation.state is ReservationState.REFUND_DUE
+    await bench.advance(HOLD_MS)
+    late = await bench.ledger.confirm(kept, command_id="p2")
+    assert late.changed and late.reservation.state is ReservationState.REFUND_DUE
+    assert units(late.view) == (3, 0, 1)
+    fold(await bench.feed())
+
+
+async def test_a_frozen_or_closed_sale_is_not_paused_or_resumed(bench: Bench) -> None:
+    await bench.open(bench.spec((4,)))
+    await bench.ledger.freeze("s1", actor="eve", command_id="x1")
+    for act in (bench.ledger.pause, bench.ledger.resume):
+        with pytest.raises(SaleFrozenError):
+            await act("s1", actor="eve", command_id="x2")
+    await bench.ledger.close("s1", actor="eve", command_id="x3")
+    for act in (bench.ledger.pause, bench.ledger.resume):
+        with pytest.raises(SaleClosedError):
+            await act("s1", actor="eve", command_id="x4")
+    fold(await bench.feed())
+
+
+async def test_what_is_held_is_read_whole_page_by_page(bench: Bench) -> None:
+    await bench.open(bench.spec((999,)))
+    assert await bench.ledger.held("s1") == []
+    for call in range(5):
+        await bench.ledger.reserve("s1", [order(f"u{call}-{number}", "c") for number in range(60)])
+        await bench.advance(7)
+    for user in ("u0-0", "u2-30"):
+        await bench.ledger.release(
+            (await bench.ledger.reservations_of("s1", user))[0].reservation_id, command_id="r"
+        )
+    held = await bench.ledger.held("s1")
+    assert {one.user_id for one in held} == {f"u{call}-{n}" for call in range(5) for n in range(60)} - {
+        "u0-0",
+        "u2-30",
+    }
+    assert len(held) == 298 and all(one.state is ReservationState.HELD for one in held)
+    await bench.advance(HOLD_MS - 35)
+    await bench.ledger.expire("s1")
+    assert len(await bench.ledger.held("s1")) == 298 - 59
+
+
 # What a ledger refuses
 
 
@@ -646,5 +757,7 @@ async def test_a_store_behind_what_was_seen_freezes_the_sale(bench: Bench) -> No
     assert (await bench.ledger.view("s1")).status is SaleStatus.FROZEN
     assert (await bench.buy("cat", "c1")).outcome is Outcome.FROZEN
     assert (await bench.buy("ann", "c1")).replayed
-    assert (await bench.ledger.confirm(kept, command_id="p")).changed
+    with pytest.raises(SaleFrozenError):
+        await bench.ledger.confirm(kept, command_id="p")
+    assert (await bench.ledger.release(kept, command_id="r")).changed
     fold(await bench.feed())

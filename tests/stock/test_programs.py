@@ -29,7 +29,6 @@ from liveserver.stock.port import (
     ReservationState,
     SaleItem,
     SaleSpec,
-    SaleStatus,
     StockView,
     Verdict,
     WrongStateError,
@@ -40,6 +39,7 @@ from liveserver.stock.rows import (
     Confirmed,
     ConfirmedLate,
     Expired,
+    Frozen,
     Ref,
     RefundDue,
     Released,
@@ -70,9 +70,21 @@ STEP_KINDS = (
     + ["return"] * 3
     + ["wait"] * 3
     + ["wait for due"]
-    + ["expire", "expire", "adjust", "adjust", "adjust", "view", "lookup", "open again", "pause", "go on"]
+    + [
+        "expire",
+        "expire",
+        "adjust",
+        "adjust",
+        "adjust",
+        "view",
+        "lookup",
+        "open again",
+        "held",
+        "pause",
+        "go on",
+    ]
 )
-RARE = ["close", "lose", "wait for closing"]
+RARE = ["close", "lose", "wait for closing", "freeze"]
 
 small = st.integers(0, 11)
 steps = st.tuples(st.sampled_from(STEP_KINDS * 5 + RARE), small, small, small)
@@ -165,12 +177,15 @@ class Twins:
                 ahead = StockView(self.sale_id, view.epoch + a % 2, view.seq + b % 3, view.status, {}, 0, 1)
                 self.real.learn(ahead)
                 self.model.learn(ahead)
-            case "pause" | "go on":  # what a later command will do
-                target = {"pause": SaleStatus.PAUSED, "go on": SaleStatus.OPEN}[kind]
-                sale = self.model.sales[self.sale_id]
-                if sale.status in (SaleStatus.OPEN, SaleStatus.PAUSED):
-                    sale.status = target
-                    await self.client.hset(keys_of(self.sale_id)[0], "status", target.value)
+            case "pause":
+                await self._both(lambda ledger: ledger.pause(self.sale_id, actor="eve", command_id=f"x{b}"))
+            case "go on":  # a few of its ids are a pause's, an adjust's
+                known = f"a{b}" if a == 0 else f"x{b + a}"
+                await self._both(lambda ledger: ledger.resume(self.sale_id, actor="eve", command_id=known))
+            case "freeze":
+                await self._both(lambda ledger: ledger.freeze(self.sale_id, actor="eve", command_id=command))
+            case "held":
+                await self._both(lambda ledger: ledger.held(self.sale_id))
             case "open again":
                 await self._both(lambda ledger: ledger.open(self.spec, command_id=command))
             case "view":
@@ -270,6 +285,8 @@ class Twins:
                     self.rows["limit back" if row.limit_back else "limit kept"] += 1
                 case Closed() if not row.actor:
                     self.rows["Closed by the clock"] += 1
+                case Frozen():
+                    self.rows[f"Frozen: {row.reason}"] += 1
 
 
 # ``waiting`` has no script yet; ``unavailable`` and ``pending`` are said by those who call the scripts.
@@ -325,8 +342,9 @@ def test_model_and_valkey_agree(valkey_url: str, capsys: pytest.CaptureFixture[s
     assert twins.outcomes["reserved again"] >= 1
     assert every_transition() <= set(twins.transitions)
     assert {row.__name__ for row in AnyRow.__args__} <= set(twins.rows)
+    assert {"Frozen: behind", "Frozen: ordered"} <= set(twins.rows)
     assert {"limit back", "limit kept"} <= set(twins.rows)
     assert twins.rows["Closed by the clock"] >= 1
-    assert {"wrong_state", "unknown_reservation", "below_held", "sale_conflict", "closed"} <= set(
+    assert {"wrong_state", "unknown_reservation", "below_held", "sale_conflict", "closed", "frozen"} <= set(
         twins.refused
     )

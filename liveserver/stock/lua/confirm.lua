@@ -6,6 +6,7 @@
 --          or refund_due, if it was paid late and can't be had any more; any other state means that it
 --          can't be paid for. changed 1 if this very call made it so; expired: what was found due, as `told`
 --          (a late payment sweeps first).
+--          {'frozen'}: it is held, in a frozen sale
 --          {'no_reservation'}, or a refusal of common.lua
 -- O(records of the buyer), and one sweep if it is late.
 
