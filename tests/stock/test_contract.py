@@ -35,6 +35,7 @@ from liveserver.stock.rows import (
     Frozen,
     Opened,
     Paused,
+    Ref,
     RefundDue,
     Reserved,
     Resumed,
@@ -350,6 +351,21 @@ async def test_a_late_payment_sweeps_before_it_says_that_nothing_is_left(bench: 
     assert change.reservation.state is ReservationState.CONFIRMED
     assert units(change.view) == (0, 0, 1)
     fold(await bench.feed())
+
+
+async def test_a_late_payment_whose_hold_the_bounded_sweep_did_not_reach(bench: Bench) -> None:
+    """Ten units: its user's count loses a digit by expiring."""
+    await bench.open(bench.spec((999,)))
+    for call in range(2):
+        await bench.ledger.reserve("s1", [order(f"u{call}-{number}", "c") for number in range(60)])
+    ann = id_of(await bench.buy("ann", "c1", (0, 10)))
+    await bench.advance(HOLD_MS)
+    change = await bench.ledger.confirm(ann, command_id="p")
+    assert change.changed and change.reservation.state is ReservationState.CONFIRMED
+    assert units(change.view) == (989, 0, 10)
+    assert await bench.ledger.reservations_of("s1", "ann") == [change.reservation]
+    folded = fold(await bench.feed())
+    assert folded.used["ann"] == 10 and folded.state[Ref("ann", 0)] is ReservationState.CONFIRMED
 
 
 @pytest.mark.parametrize("why", ["units", "limit", "closed", "clock", "frozen"])
