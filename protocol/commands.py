@@ -96,9 +96,18 @@ class Release(CommandBase, tag="release"):
 
 
 class Confirm(CommandBase, tag="confirm"):
-    """It was paid: said by the order service."""
+    """It was paid: said by the order service. Paid too late for what is left, the reservation in the answer
+    is not ``confirmed`` but ``refund_due``."""
 
     reservation_id: ReservationId
+
+
+class Return(CommandBase, tag="return"):
+    """What was confirmed comes back, says the order service: the units are available again. ``limitBack``:
+    its buyer may buy as many again."""
+
+    reservation_id: ReservationId
+    limit_back: bool = False
 
 
 # -- the streamer --------------------------------------------------------------------------------------
@@ -167,6 +176,23 @@ class AdjustStock(RoomCommand, tag="adjustStock"):
     reason: Annotated[str, Meta(max_length=limits.REASON_CHARS_MAX)] = ""
 
 
+class PauseSale(RoomCommand, tag="pauseSale"):
+    """Nothing is sold until ``resumeSale``; what is held may be paid, and its time runs on."""
+
+    sale_id: Id
+
+
+class ResumeSale(RoomCommand, tag="resumeSale"):
+    sale_id: Id
+
+
+class FreezeSale(RoomCommand, tag="freezeSale"):
+    """Buyer protection: nothing is sold or confirmed from here on, not even what is held. Each holder is
+    told. There is no command that undoes it."""
+
+    sale_id: Id
+
+
 class CloseSale(RoomCommand, tag="closeSale"):
     sale_id: Id
 
@@ -208,6 +234,7 @@ Command = (
     | Purchase
     | Release
     | Confirm
+    | Return
     | PublishListing
     | UpdateListing
     | WithdrawListing
@@ -216,6 +243,9 @@ Command = (
     | StopExplaining
     | OpenSale
     | AdjustStock
+    | PauseSale
+    | ResumeSale
+    | FreezeSale
     | CloseSale
     | Mute
     | DeleteDanmaku

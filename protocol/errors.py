@@ -29,6 +29,7 @@ CODES: dict[str, str] = {
     "too_many_adjusts": "the sale was adjusted too often; open another",
     "below_held": "these units are held or sold",
     "closed": "the sale is closed",
+    "frozen": "the sale is frozen: nothing is sold or confirmed in it",
     "conflict": "this command id was used with other parameters",
     "unavailable": "certainly not carried out; try again after retryMs",
     "pending": "unknown: it may have been carried out; send the same command again to learn",

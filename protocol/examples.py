@@ -80,6 +80,8 @@ _CONFIRMED = HeldReservation(
     lines=HELD.lines,
     expires_at_ms=HELD.expires_at_ms,
 )
+_REFUND_DUE = msgspec.structs.replace(_CONFIRMED, state="refund_due")
+_RETURNED = msgspec.structs.replace(_CONFIRMED, state="returned")
 _COMMENTS = [
     Danmaku("d-7", "bob", "Bob", "is it real silk?"),
     Danmaku("d-8", "lily", "Lily", "yes, 100% 桑蚕丝 🧣", "streamer"),
@@ -109,6 +111,8 @@ COMMANDS: dict[str, Command] = {
     ),
     "release": commands.Release(id="c10", reservation_id=HELD.reservation_id),
     "confirm": commands.Confirm(id="c11", reservation_id=HELD.reservation_id),
+    "return": commands.Return(id="c27", reservation_id=HELD.reservation_id),
+    "return with the limit": commands.Return(id="c27", reservation_id=HELD.reservation_id, limit_back=True),
     "publishListing": commands.PublishListing(id="c12", room="r1", listing=_DRAFT, stream_time_ms=3_600_500),
     "updateListing": commands.UpdateListing(id="c13", room="r1", listing_id="scarf", line="Last twenty!"),
     "updateListing of everything": commands.UpdateListing(
@@ -144,6 +148,9 @@ COMMANDS: dict[str, Command] = {
     "adjustStock": commands.AdjustStock(
         id="c19", room="r1", sale_id="sale-1", item_id="red", delta=50, reason="found another box"
     ),
+    "pauseSale": commands.PauseSale(id="c28", room="r1", sale_id="sale-1"),
+    "resumeSale": commands.ResumeSale(id="c29", room="r1", sale_id="sale-1"),
+    "freezeSale": commands.FreezeSale(id="c30", room="r1", sale_id="sale-1"),
     "closeSale": commands.CloseSale(id="c20", room="r1", sale_id="sale-1"),
     "mute": commands.Mute(id="c21", room="r1", user_id="troll", seconds=3_600),
     "mute for ten minutes": commands.Mute(id="c21", room="r1", user_id="troll"),
@@ -218,6 +225,9 @@ REPLIES: dict[str, Downward] = {
         id="buy-2", t=T, sale_id="sale-1", outcome="pending", retry_ms=500
     ),
     "reservation": replies.ReservationChanged(id="c11", t=T, reservation=_CONFIRMED, changed=True),
+    "reservation paid too late": replies.ReservationChanged(
+        id="c11", t=T, reservation=_REFUND_DUE, changed=True
+    ),
     "error": replies.ErrorReply(
         id="c6",
         t=T,
@@ -229,6 +239,9 @@ REPLIES: dict[str, Downward] = {
         id="c6", t=T, code="rate_limited", detail="too many commands; wait retryMs", retry_ms=800
     ),
     "notice": replies.Notice(t=T, kind="reservationExpired", reservation=HELD),
+    "notice of a late payment": replies.Notice(t=T, kind="reservationRefundDue", reservation=_REFUND_DUE),
+    "notice of a return": replies.Notice(t=T, kind="reservationReturned", reservation=_RETURNED),
+    "notice of a freeze": replies.Notice(t=T, kind="reservationFrozen", reservation=HELD),
     "notice of a mute": replies.Notice(t=T, kind="muted", until_ms=T + 600_000, room="r1"),
     "bye": replies.Bye(t=T, reason="draining", reconnect=True, retry_ms=500, spread_ms=20_000),
 }

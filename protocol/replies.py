@@ -92,7 +92,7 @@ class PurchaseOutcome(ReplyBase, tag="outcome"):
 
 
 class ReservationChanged(ReplyBase, tag="reservation"):
-    """To ``release`` and ``confirm``: the reservation as it now is."""
+    """To ``release``, ``confirm`` and ``return``: the reservation as it now is."""
 
     reservation: HeldReservation
     changed: bool
@@ -112,7 +112,14 @@ class Notice(msgspec.Struct, metaclass=ShapeMeta, tag_field="type", tag="notice"
 
     t: int
     kind: Literal[
-        "reservationExpired", "reservationReleased", "reservationConfirmed", "muted", "tokenExpires"
+        "reservationExpired",
+        "reservationReleased",
+        "reservationConfirmed",
+        "reservationRefundDue",
+        "reservationReturned",
+        "reservationFrozen",
+        "muted",
+        "tokenExpires",
     ]
     reservation: HeldReservation | None = None
     until_ms: int = 0

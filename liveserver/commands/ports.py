@@ -17,7 +17,14 @@ from protocol.types import Danmaku, Gift
 from .session import Session
 
 Decide = Callable[[Room], Event | None]
-NoticeKind = Literal["reservationExpired", "reservationReleased", "reservationConfirmed"]
+NoticeKind = Literal[
+    "reservationExpired",
+    "reservationReleased",
+    "reservationConfirmed",
+    "reservationRefundDue",
+    "reservationReturned",
+    "reservationFrozen",
+]
 
 
 class LiveRoom(Protocol):

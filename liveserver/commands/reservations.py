@@ -23,6 +23,7 @@ FIELDS = {
     "unknown_reservation": "reservationId",
     "wrong_state": "reservationId",
     "below_held": "delta",
+    "frozen": "saleId",
 }
 
 

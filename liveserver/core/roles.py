@@ -29,6 +29,7 @@ TABLE: dict[type, tuple[bool, bool, bool, bool]] = {
     commands.Purchase: _PEOPLE,  # the buyer is the session's user, and a service is no buyer
     commands.Release: _EVERYBODY,
     commands.Confirm: _SERVICE,
+    commands.Return: _SERVICE,
     commands.PublishListing: _SHOP,
     commands.UpdateListing: _SHOP,
     commands.WithdrawListing: _SHOP,
@@ -37,6 +38,9 @@ TABLE: dict[type, tuple[bool, bool, bool, bool]] = {
     commands.StopExplaining: _STREAMER,
     commands.OpenSale: _SHOP,
     commands.AdjustStock: _SHOP,
+    commands.PauseSale: _SHOP,
+    commands.ResumeSale: _SHOP,
+    commands.FreezeSale: _SHOP,
     commands.CloseSale: _SHOP,
     commands.Mute: _MODERATION,
     commands.DeleteDanmaku: _MODERATION,

@@ -50,11 +50,18 @@ class RestApi(Protocol):
         ...
 
     async def confirm(self, identity: Identity, reservation_id: str, command_id: str) -> HeldReservation:
-        """As it now is; confirming twice is the same as once."""
+        """As it now is: ``confirmed``, or ``refund_due`` for what was paid too late; confirming twice is the
+        same as once."""
         ...
 
     async def release(self, identity: Identity, reservation_id: str, command_id: str) -> HeldReservation:
         """As it now is; releasing twice is the same as once."""
+        ...
+
+    async def return_order(
+        self, identity: Identity, reservation_id: str, command_id: str, limit_back: bool
+    ) -> HeldReservation:
+        """As it now is; returning twice is the same as once."""
         ...
 
     async def reservation(self, identity: Identity, reservation_id: str) -> HeldReservation: ...

@@ -152,7 +152,7 @@ async def _body(request: Request, operation: Operation) -> dict[str, Any]:
     if operation.method == "GET":
         return {}
     raw = await _read(request)
-    if operation.body is None and not raw:
+    if not raw and (operation.body is None or not operation.body_required):
         return {}
     media_type = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     if media_type != "application/json":

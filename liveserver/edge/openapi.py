@@ -9,7 +9,7 @@ import msgspec
 
 from liveserver.edge.operations import OPERATIONS, Operation
 from liveserver.edge.problem import MEDIA_TYPE, STATUS
-from protocol.commands import OpenSale
+from protocol.commands import OpenSale, Return
 from protocol.errors import CODES
 from protocol.shape import Shape
 from protocol.types import ID_PATTERN
@@ -50,6 +50,7 @@ def document(version: str) -> dict[str, Any]:
     ordered = sorted(shapes, key=lambda shape: shape.__name__)
     _, components = msgspec.json.schema_components(ordered, ref_template=_REF)
     components[OpenSale.__name__] = _without(components[OpenSale.__name__], "type", "id", "room")
+    components[Return.__name__] = _without(components[Return.__name__], "type", "id", "reservationId")
     paths: dict[str, dict[str, Any]] = {}
     for operation in OPERATIONS:
         paths.setdefault(operation.path, {})[operation.method.lower()] = _described(operation)
@@ -87,7 +88,7 @@ def _described(operation: Operation) -> dict[str, Any]:
     }
     if operation.body is not None:
         content = {"application/json": {"schema": _ref(operation.body)}}
-        described["requestBody"] = {"required": True, "content": content}
+        described["requestBody"] = {"required": operation.body_required, "content": content}
     return described
 
 

@@ -51,6 +51,7 @@ class Operation(NamedTuple):
     answer: type
     handle: Callable[[RestApi, Call], Awaitable[msgspec.Struct]]
     body: type | None = None
+    body_required: bool = True  # an empty one means an empty object, else
     query: tuple[Parameter, ...] = ()
     codes: tuple[str, ...] = ()  # beside what every operation can answer
 
@@ -77,6 +78,12 @@ async def release(api: RestApi, call: Call) -> HeldReservation:
     command = _command("release", call)
     assert isinstance(command, commands.Release)
     return await api.release(call.identity, command.reservation_id, command.id)
+
+
+async def return_order(api: RestApi, call: Call) -> HeldReservation:
+    command = _command("return", call)
+    assert isinstance(command, commands.Return)
+    return await api.return_order(call.identity, command.reservation_id, command.id, command.limit_back)
 
 
 async def reservation(api: RestApi, call: Call) -> HeldReservation:
@@ -156,11 +163,12 @@ OPERATIONS: tuple[Operation, ...] = (
         "POST",
         "/v1/reservations/{reservationId}/confirm",
         "confirmReservation",
-        "It was paid: the units are sold",
+        "It was paid: the units are sold (`confirmed`), or it was too late and the money must go back "
+        "(`refund_due`)",
         _SERVICE,
         HeldReservation,
         confirm,
-        codes=("unknown_reservation", "wrong_state"),
+        codes=("unknown_reservation", "wrong_state", "frozen"),
     ),
     Operation(
         "POST",
@@ -170,6 +178,18 @@ OPERATIONS: tuple[Operation, ...] = (
         _SERVICE,
         HeldReservation,
         release,
+        codes=("unknown_reservation", "wrong_state"),
+    ),
+    Operation(
+        "POST",
+        "/v1/reservations/{reservationId}/return",
+        "returnReservation",
+        "What was confirmed comes back: the units are available again",
+        _SERVICE,
+        HeldReservation,
+        return_order,
+        body=commands.Return,
+        body_required=False,
         codes=("unknown_reservation", "wrong_state"),
     ),
     Operation(

@@ -61,6 +61,7 @@ STATUS: dict[str, int] = {
     "too_many_adjusts": 409,
     "below_held": 409,
     "closed": 409,
+    "frozen": 409,
     "conflict": 409,
     "unavailable": 503,
     "pending": 504,

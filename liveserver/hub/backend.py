@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from redis.asyncio import Redis
 
-from liveserver.commands import confirm, critical, open_sale, release
+from liveserver.commands import confirm, critical, open_sale, release, return_order
 from liveserver.commands.ports import Context
 from liveserver.commands.reservations import held, ledger_errors
 from liveserver.commands.reservations import stock as wire_stock
@@ -17,7 +17,7 @@ from liveserver.core.rate import SessionLimits
 from liveserver.edge.api import ORDERS_PAGE_MAX, OrderPage, OrderRow
 from liveserver.stock.feed import read_feed
 from liveserver.stock.port import ReservationState, UnknownReservationError
-from protocol.commands import Confirm, OpenSale, PublishListing, Release
+from protocol.commands import Confirm, OpenSale, PublishListing, Release, Return
 from protocol.errors import CommandError
 from protocol.replies import Done, ReservationChanged
 from protocol.types import HeldReservation, ListingDraft, Role, Stock
@@ -55,6 +55,12 @@ class Backend:
     async def release(self, identity: Identity, reservation_id: str, command_id: str) -> HeldReservation:
         command = Release(id=command_id, reservation_id=reservation_id)
         return await _reservation(release.handle(self._context, _caller(identity), command))
+
+    async def return_order(
+        self, identity: Identity, reservation_id: str, command_id: str, limit_back: bool
+    ) -> HeldReservation:
+        command = Return(id=command_id, reservation_id=reservation_id, limit_back=limit_back)
+        return await _reservation(return_order.handle(self._context, _caller(identity), command))
 
     async def reservation(self, identity: Identity, reservation_id: str) -> HeldReservation:
         with ledger_errors():

@@ -7,7 +7,17 @@ from typing import NamedTuple
 
 from liveserver.stock.ids import reservation_id
 from liveserver.stock.port import ReservationState
-from liveserver.stock.rows import AnyRow, Confirmed, Expired, Ref, Released, Reserved
+from liveserver.stock.rows import (
+    AnyRow,
+    Confirmed,
+    ConfirmedLate,
+    Expired,
+    Ref,
+    RefundDue,
+    Released,
+    Reserved,
+    Returned,
+)
 
 
 class Changed(NamedTuple):
@@ -24,10 +34,14 @@ def changes_of(sale_id: str, row: AnyRow) -> Iterator[Changed]:
     match row:
         case Reserved():
             refs, state = [order.ref for order in row.orders], ReservationState.HELD
-        case Confirmed():
+        case Confirmed() | ConfirmedLate():
             refs, state = [row.ref], ReservationState.CONFIRMED
         case Released():
             refs, state = [row.ref], ReservationState.RELEASED
+        case RefundDue():
+            refs, state = [row.ref], ReservationState.REFUND_DUE
+        case Returned():
+            refs, state = [row.ref], ReservationState.RETURNED
         case Expired():
             refs, state = list(row.refs), ReservationState.EXPIRED
         case _:

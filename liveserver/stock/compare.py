@@ -50,12 +50,14 @@ def terms(fold: Fold, meta: Mapping[str, str]) -> Iterator[Finding]:
 
 
 def status(fold: Fold, meta: Mapping[str, str]) -> Iterator[Finding]:
-    """Only what stops a sale for good is in the feed; a frozen one that is closed says closed."""
-    said = meta.get("status")
-    ends = (SaleStatus.CLOSED, SaleStatus.FROZEN)
-    expected = SaleStatus.CLOSED if fold.closed else SaleStatus.FROZEN if fold.frozen else None
-    if said != expected if expected is not None else said is None or said in ends:
-        yield Finding("meta status", Law.STATUS, f"is {said}, by the feed {expected or 'not stopped'}")
+    """A frozen one that is closed says closed; what the clock makes of an open one is not kept."""
+    if fold.closed:
+        expected = SaleStatus.CLOSED
+    elif fold.frozen:
+        expected = SaleStatus.FROZEN
+    else:
+        expected = SaleStatus.PAUSED if fold.paused else SaleStatus.OPEN
+    yield from _equal("meta status", Law.STATUS, meta.get("status"), expected.value)
 
 
 def buyers(fold: Fold, page: Mapping[str, str]) -> Iterator[Finding]:

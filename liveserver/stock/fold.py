@@ -22,13 +22,18 @@ from liveserver.stock.rows import (
     AnyRow,
     Closed,
     Confirmed,
+    ConfirmedLate,
     Expired,
     Frozen,
     Granted,
     Opened,
+    Paused,
     Ref,
+    RefundDue,
     Released,
     Reserved,
+    Resumed,
+    Returned,
     Row,
 )
 from liveserver.stock.transitions import COUNTED, LETTER, TRANSITIONS, End
@@ -44,7 +49,7 @@ class Law(StrEnum):
     OPENING = "opening"  # the first row opens the sale, no other does
     GAPLESS = "gapless"  # rows join; a row covers as many seqs as it has changes; the epoch never falls
     TIME = "time"  # never goes back
-    WINDOW = "window"  # nothing is granted outside it, nor after a close or a freeze
+    WINDOW = "window"  # nothing is granted outside it, nor after a close or a freeze, nor in a pause
     PLACE = "place"  # a buyer's reservations are counted from 0; what ends has begun
     COMMAND_ONCE = "command_once"  # a (user, command) is granted once
     LIMIT = "limit"  # a user's units held + confirmed
@@ -81,7 +86,7 @@ class Record(msgspec.Struct):
 
 
 class Buyer(msgspec.Struct):
-    units: int = 0  # held + confirmed
+    units: int = 0  # held + confirmed, and what came back without its limit
     records: list[Record] = []  # by place
 
 
@@ -102,6 +107,7 @@ class Fold(msgspec.Struct):
     rows: int = 0
     closed: bool = False
     frozen: bool = False
+    paused: bool = False
     initial: list[int] = []
     adjusted: list[int] = []
     available: list[int] = []
@@ -135,7 +141,18 @@ class Fold(msgspec.Struct):
                 self._reserve(row)
             case Confirmed():
                 self._changes(row, 1)
+                _hold(not self.frozen, row, Law.WINDOW, "confirmed after the freeze")
                 self._end(row, row.ref, End.CONFIRM)
+            case ConfirmedLate():
+                self._changes(row, 1)
+                _hold(not self.stopped, row, Law.WINDOW, "paid late after the sale was stopped")
+                self._end(row, row.ref, End.CONFIRM_LATE)
+            case RefundDue():
+                self._changes(row, 1)
+                self._end(row, row.ref, End.REFUND_DUE)
+            case Returned():
+                self._changes(row, 1)
+                self._end(row, row.ref, End.RETURN, limit_back=row.limit_back)
             case Released():
                 self._changes(row, 1)
                 self._end(row, row.ref, End.RELEASE)
@@ -145,6 +162,10 @@ class Fold(msgspec.Struct):
                     self._end(row, ref, End.EXPIRE)
             case Adjusted():
                 self._adjust(row)
+            case Paused() | Resumed():
+                self._changes(row, 1)
+                _hold(not self.stopped, row, Law.WINDOW, "paused or resumed after the sale was stopped")
+                self.paused = isinstance(row, Paused)
             case Closed():
                 self._changes(row, 1)
                 self.closed = True
@@ -181,7 +202,7 @@ class Fold(msgspec.Struct):
         spec = self.spec
         assert spec is not None  # _join holds it
         self._changes(row, len(row.orders))
-        _hold(not self.stopped, row, Law.WINDOW, "granted after the sale was stopped")
+        _hold(not self.stopped and not self.paused, row, Law.WINDOW, "granted in a pause, or after the stop")
         _hold(
             spec.opens_at_ms <= row.at_ms < spec.closes_at_ms,
             row,
@@ -213,7 +234,7 @@ class Fold(msgspec.Struct):
         rising = numbers == sorted(set(numbers)) and all(0 <= item < len(self.initial) for item in numbers)
         _hold(rising and all(units > 0 for _, units in lines), row, Law.ITEM, f"lines {lines}")
 
-    def _end(self, row: Row, ref: Ref, end: End) -> None:
+    def _end(self, row: Row, ref: Ref, end: End, *, limit_back: bool = True) -> None:
         buyer = self.buyers.get(ref.user_id)
         known = buyer is not None and 0 <= ref.place < len(buyer.records)
         _hold(known, row, Law.PLACE, f"{ref.user_id} {ref.place} was never granted")
@@ -228,16 +249,18 @@ class Fold(msgspec.Struct):
             _hold(in_time, row, Law.DUE, f"{ref.user_id} {ref.place}: {end}, due {record.due_ms}")
         record.state = after
         source, target = COUNTED.get(before, AVAILABLE), COUNTED.get(after, AVAILABLE)
-        self._move(row, ref.user_id, record.lines, source, target)
+        self._move(row, ref.user_id, record.lines, source, target, limit_back=limit_back)
 
-    def _move(self, row: Row, user_id: str, lines: Lines, source: str, target: str) -> None:
+    def _move(
+        self, row: Row, user_id: str, lines: Lines, source: str, target: str, *, limit_back: bool = True
+    ) -> None:
         assert self.spec is not None
         counters = {AVAILABLE: self.available, "held": self.held, "confirmed": self.confirmed}
         buyer = self.buyers[user_id]
         for item, units in lines:
             counters[source][item] -= units
             counters[target][item] += units
-            buyer.units += units * ((source == AVAILABLE) - (target == AVAILABLE))
+            buyer.units += units * ((source == AVAILABLE) - (target == AVAILABLE and limit_back))
         limit = self.spec.limit_per_user
         if limit:
             _hold(buyer.units <= limit, row, Law.LIMIT, f"{user_id} has {buyer.units} of {limit} units")

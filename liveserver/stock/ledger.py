@@ -34,6 +34,7 @@ from liveserver.stock.packed import (
 from liveserver.stock.port import (
     BelowHeldError,
     Change,
+    Froze,
     LedgerPendingError,
     LedgerUnavailableError,
     Line,
@@ -43,6 +44,7 @@ from liveserver.stock.port import (
     ReservationState,
     SaleClosedError,
     SaleConflictError,
+    SaleFrozenError,
     SaleSpec,
     SaleStatus,
     StockView,
@@ -54,7 +56,7 @@ from liveserver.stock.port import (
     Verdict,
     WrongStateError,
 )
-from liveserver.stock.transitions import TARGET, End
+from liveserver.stock.transitions import ANSWERED, End
 from liveserver.valkey.connect import CONNECTIONS_MAX
 from liveserver.valkey.errors import certainly_not_executed
 from liveserver.valkey.scripts import Script
@@ -157,17 +159,24 @@ class ValkeyLedger:
             raise UnknownReservationError(reservation_id)
         return await self._finish(scripts.RELEASE, End.RELEASE, ref, command_id)
 
-    async def _finish(self, script: Script, end: End, ref: ReservationRef, command_id: str) -> Change:
+    async def return_order(self, reservation_id: str, *, command_id: str, limit_back: bool) -> Change:
+        ref = parse_reservation_id(reservation_id)
+        limit = "back" if limit_back else "kept"
+        return await self._finish(scripts.RETURN, End.RETURN, ref, command_id, limit)
+
+    async def _finish(
+        self, script: Script, end: End, ref: ReservationRef, command_id: str, *more: str
+    ) -> Change:
         checks.check_id(command_id, "command id")
         try:
             facts, reply = await self._act(
-                script, ref.sale_id, lambda _: (ref.user_id, ref.place, command_id)
+                script, ref.sale_id, lambda _: (ref.user_id, ref.place, command_id, *more)
             )
         except UnknownSaleError as error:
             raise UnknownReservationError(reservation_id(*ref)) from error
         view, reservation = self._view(facts, reply[1]), parse_told(facts, reply[2])
         self._tell_expired(facts, reply[4])
-        if reservation.state is not TARGET[end]:
+        if reservation.state not in ANSWERED[end]:
             raise WrongStateError(reservation)
         return Change(reservation, bool(reply[3]), view)
 
@@ -188,6 +197,36 @@ class ValkeyLedger:
 
         facts, reply = await self._act(scripts.ADJUST, sale_id, arguments)
         return self._view(facts, reply[1])
+
+    async def pause(self, sale_id: str, *, actor: str, command_id: str) -> StockView:
+        return await self._switch(sale_id, "pause", actor, command_id)
+
+    async def resume(self, sale_id: str, *, actor: str, command_id: str) -> StockView:
+        return await self._switch(sale_id, "resume", actor, command_id)
+
+    async def _switch(self, sale_id: str, kind: str, actor: str, command_id: str) -> StockView:
+        checks.check_id(actor, "actor")
+        checks.check_id(command_id, "command id")
+        facts, reply = await self._act(scripts.SWITCH, sale_id, lambda _: (kind, actor, command_id))
+        return self._view(facts, reply[1])
+
+    async def freeze(self, sale_id: str, *, actor: str, command_id: str) -> Froze:
+        checks.check_id(actor, "actor")
+        checks.check_id(command_id, "command id")
+        facts, reply = await self._act(scripts.FREEZE, sale_id, lambda _: (actor, command_id))
+        return Froze(bool(reply[2]), self._view(facts, reply[1]))
+
+    async def held(self, sale_id: str) -> list[Reservation]:
+        facts, _ = await self._load(sale_id)
+        found: list[Reservation] = []
+        rank = 0
+        while rank >= 0 and len(found) < limits.HELD_MAX:
+            reply = await self._read(scripts.HELD, sale_id, (rank,))
+            if reply[1] != facts.epoch:
+                raise LedgerUnavailableError("the sale was opened anew meanwhile")
+            found += (parse_told(facts, told) for told in reply[2])
+            rank = reply[3]
+        return found[: limits.HELD_MAX]
 
     async def close(self, sale_id: str, *, actor: str, command_id: str) -> StockView:
         checks.check_id(actor, "actor")
@@ -277,6 +316,8 @@ class ValkeyLedger:
                 raise SaleConflictError(sale_id)
             case b"closed":
                 raise SaleClosedError(sale_id)
+            case b"frozen":
+                raise SaleFrozenError(sale_id)
             case b"too_many_adjusts":
                 raise TooManyAdjustsError(sale_id)
             case b"below_held":

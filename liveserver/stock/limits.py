@@ -12,12 +12,14 @@ MAX_QUANTITY: Final = wire.QUANTITY_MAX  # of a line
 REASON_CHARS_MAX: Final = wire.REASON_CHARS_MAX
 
 UNITS_MAX: Final = 10**9  # a stock, a delta, a limit per user
-ADJUSTS_MAX: Final = 1_024  # per sale; with UNITS_MAX every counter stays below 1.1e12, exact everywhere
+# Per sale, pauses and resumes among them.
+ADJUSTS_MAX: Final = 1_024  # with UNITS_MAX every counter stays below 1.1e12, exact everywhere
 RECORDS_PER_BUYER_MAX: Final = 64  # reservations of one user in one sale, whatever became of them
 HOLD_MS_MAX: Final = wire.HOLD_MS_MAX
 TIME_MS_MAX: Final = 9_999_999_999_999  # the year 2286; Lua prints 14 digits exactly
 
 BATCH_MAX: Final = 128  # orders in one call; Measured: 200 a call is 2 % faster than 100, and waits longer
 SWEEP_ORDERS: Final = 100  # a sweep takes whole calls, oldest first, until they held this many orders
+HELD_MAX: Final = 100_000  # reservations that one reading of what is held answers; Guess
 SKEW_MS_MAX: Final = 5_000  # a process whose clock is further off sells and expires nothing
 SALES_SEEN_MAX: Final = 4_096  # sales one process remembers its last view of

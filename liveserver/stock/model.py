@@ -20,6 +20,7 @@ from liveserver.stock.ids import ReservationRef, parse_reservation_id, reservati
 from liveserver.stock.port import (
     BelowHeldError,
     Change,
+    Froze,
     Line,
     Order,
     Outcome,
@@ -27,6 +28,7 @@ from liveserver.stock.port import (
     ReservationState,
     SaleClosedError,
     SaleConflictError,
+    SaleFrozenError,
     SaleSpec,
     SaleStatus,
     StockView,
@@ -43,15 +45,20 @@ from liveserver.stock.rows import (
     AnyRow,
     Closed,
     Confirmed,
+    ConfirmedLate,
     Expired,
     Frozen,
     Granted,
     Opened,
+    Paused,
     Ref,
+    RefundDue,
     Released,
     Reserved,
+    Resumed,
+    Returned,
 )
-from liveserver.stock.transitions import COUNTED, TARGET, TRANSITIONS, End
+from liveserver.stock.transitions import ANSWERED, COUNTED, TRANSITIONS, End
 
 REFUSAL = {
     SaleStatus.SCHEDULED: Outcome.NOT_STARTED,
@@ -60,6 +67,13 @@ REFUSAL = {
     SaleStatus.CLOSED: Outcome.CLOSED,
 }
 SELLING = (SaleStatus.OPEN, SaleStatus.PAUSED)
+ROW = {
+    End.CONFIRM: Confirmed,
+    End.CONFIRM_LATE: ConfirmedLate,
+    End.REFUND_DUE: RefundDue,
+    End.RELEASE: Released,
+    End.RETURN: Returned,
+}
 
 
 class Counters(msgspec.Struct):
@@ -82,6 +96,11 @@ class Record(msgspec.Struct):
     lines: checks.Lines
     state: ReservationState
     due_ms: int
+    limit_kept: bool = False  # returned, and still counted against its user's limit
+
+    @property
+    def units(self) -> int:
+        return sum(units for _, units in self.lines)
 
 
 class ModelSale:
@@ -91,13 +110,14 @@ class ModelSale:
         self.seq = 0
         self.at_ms = now_ms
         self.status = SaleStatus.OPEN  # as written; ``status_at`` adds what the time says
+        self.frozen = False  # outlives the close
         self.counters = [Counters(item.stock) for item in spec.items]
         self.number_of = {item.item_id: number for number, item in enumerate(spec.items)}
         self.buyers: dict[str, list[Record]] = {}
         self.due: list[
             tuple[int, list[Ref]]
         ] = []  # per granting call; oldest first, since holds are equally long
-        self.adjusts: dict[str, tuple[int, int, str, str]] = {}
+        self.commands: dict[str, tuple[object, ...]] = {}  # of adjusts, pauses and resumes
         self.feed: list[AnyRow] = []
         self._row(Opened, now_ms, spec=spec, command_id=command_id)
 
@@ -190,34 +210,58 @@ class ModelSale:
         status = self.status_at(now_ms)
         if status in REFUSAL:
             return REFUSAL[status]
-        records = self.buyers.get(user_id, [])
-        used = sum(units for record in records if record.state in COUNTED for _, units in record.lines)
-        limit, asked = self.spec.limit_per_user, sum(units for _, units in lines)
-        if (limit and used + asked > limit) or len(records) >= limits.RECORDS_PER_BUYER_MAX:
+        full = len(self.buyers.get(user_id, [])) >= limits.RECORDS_PER_BUYER_MAX
+        if full or self._over_limit(user_id, lines):
             return Outcome.LIMIT_REACHED
-        if any(self.counters[number].available < units for number, units in lines):
-            return Outcome.SOLD_OUT
-        return None
+        return None if self._enough(lines) else Outcome.SOLD_OUT
+
+    def _over_limit(self, user_id: str, lines: checks.Lines) -> bool:
+        counted = (one for one in self.buyers.get(user_id, []) if one.state in COUNTED or one.limit_kept)
+        used, asked = sum(one.units for one in counted), sum(units for _, units in lines)
+        return 0 < self.spec.limit_per_user < used + asked
+
+    def _enough(self, lines: checks.Lines) -> bool:
+        return all(self.counters[number].available >= units for number, units in lines)
 
     # The ends of a reservation
 
-    def finish(self, now_ms: int, ref: Ref, end: End, command_id: str) -> tuple[bool, list[Ref]]:
-        """(did this very call end it so, what was found expired). A hold past its due can only expire."""
+    def finish(
+        self, now_ms: int, ref: Ref, end: End, command_id: str, *, limit_back: bool = False
+    ) -> tuple[bool, list[Ref]]:
+        """(did this very call end it so, what was found expired). A hold past its due expires first."""
         now_ms = max(now_ms, self.at_ms)
         record = self.record(ref)
         if record is None:
             raise UnknownReservationError(ref.user_id)
-        if record.state is TARGET[end]:
-            return False, []
-        if record.state is ReservationState.HELD and record.due_ms <= now_ms:
+        overdue = record.state is ReservationState.HELD and record.due_ms <= now_ms
+        expired: list[Ref] = []
+        if end is End.CONFIRM and (overdue or record.state in TRANSITIONS[End.CONFIRM_LATE]):
+            expired = self.sweep(now_ms)  # before anybody is told that nothing is left
+        if record.state is ReservationState.HELD and overdue:
             self._end(record, End.EXPIRE)
             self._row(Expired, now_ms, refs=(ref,))
-            return False, [ref]
+            expired.append(ref)
+        if end is End.CONFIRM:
+            end = self._payment(ref.user_id, record)
         if record.state not in TRANSITIONS[end]:
-            return False, []
+            return False, expired
+        if end is End.CONFIRM and self.frozen:
+            raise SaleFrozenError(self.spec.sale_id)
         self._end(record, end)
-        self._row(Confirmed if end is End.CONFIRM else Released, now_ms, ref=ref, command_id=command_id)
-        return True, []
+        more: dict[str, bool] = {}
+        if end is End.RETURN:
+            record.limit_kept = not limit_back
+            more = {"limit_back": limit_back}
+        self._row(ROW[end], now_ms, ref=ref, command_id=command_id, **more)
+        return True, expired
+
+    def _payment(self, user_id: str, record: Record) -> End:
+        """Which end a payment is. A late one is as good as a purchase made now, or the money goes back."""
+        if record.state not in TRANSITIONS[End.CONFIRM_LATE]:
+            return End.CONFIRM
+        sells = self.status in SELLING
+        fits = sells and self._enough(record.lines) and not self._over_limit(user_id, record.lines)
+        return End.CONFIRM_LATE if fits else End.REFUND_DUE
 
     def sweep(self, now_ms: int) -> list[Ref]:
         """Expires what is due: whole calls, oldest first, until they held ``SWEEP_ORDERS`` orders."""
@@ -252,35 +296,61 @@ class ModelSale:
     def adjust(self, now_ms: int, number: int, delta: int, actor: str, reason: str, command_id: str) -> None:
         now_ms = max(now_ms, self.at_ms)
         asked = (number, delta, actor, reason)
-        known = self.adjusts.get(command_id)
-        if known == asked:
+        if self._asked_before(command_id, asked):
             return
-        if known is not None:
-            raise SaleConflictError(command_id)
-        if self.status_at(now_ms) is SaleStatus.CLOSED:
-            raise SaleClosedError(self.spec.sale_id)
-        if len(self.adjusts) >= limits.ADJUSTS_MAX:
-            raise TooManyAdjustsError(self.spec.sale_id)
         counters = self.counters[number]
         if counters.available + delta < 0:
             raise BelowHeldError(f"{counters.available} available")
-        self.adjusts[command_id] = asked
+        self.commands[command_id] = asked
         counters.available += delta
         counters.adjusted += delta
         self._row(
             Adjusted, now_ms, item=number, delta=delta, actor=actor, reason=reason, command_id=command_id
         )
 
+    def _asked_before(self, command_id: str, asked: tuple[object, ...]) -> bool:
+        known = self.commands.get(command_id)
+        if known is not None and known != asked:
+            raise SaleConflictError(command_id)
+        if known is None and self.status is SaleStatus.CLOSED:
+            raise SaleClosedError(self.spec.sale_id)
+        if known is None and len(self.commands) >= limits.ADJUSTS_MAX:
+            raise TooManyAdjustsError(self.spec.sale_id)
+        return known is not None
+
+    def switch(self, now_ms: int, status: SaleStatus, actor: str, command_id: str) -> None:
+        """Pause (PAUSED) or resume (OPEN). Each command counts once, so a late repetition can't undo a later
+        one; it is a row also where it changes nothing."""
+        if self._asked_before(command_id, (status, actor)):
+            return
+        if self.frozen:
+            raise SaleFrozenError(self.spec.sale_id)
+        self.commands[command_id] = (status, actor)
+        self.status = status
+        shape = Paused if status is SaleStatus.PAUSED else Resumed
+        self._row(shape, max(now_ms, self.at_ms), actor=actor, command_id=command_id)
+
     def close(self, now_ms: int, actor: str, command_id: str) -> None:
         if self.status is not SaleStatus.CLOSED:
             self.status = SaleStatus.CLOSED
             self._row(Closed, max(now_ms, self.at_ms), actor=actor, command_id=command_id)
 
-    def freeze(self, now_ms: int, reason: str, seen: str) -> None:
-        """Nothing is reserved until somebody reconciles. A closed sale needs no freezing."""
+    def freeze(self, now_ms: int, reason: str, seen: str, actor: str = "", command_id: str = "") -> bool:
+        """Nothing is reserved or confirmed from here on, also where the sale is closed. True: it was not
+        frozen before. What is held may be given back, or expires."""
+        if self.frozen:
+            return False
+        self.frozen = True
         if self.status in SELLING:
             self.status = SaleStatus.FROZEN
-            self._row(Frozen, max(now_ms, self.at_ms), reason=reason, seen=seen)
+        now_ms = max(now_ms, self.at_ms)
+        self._row(Frozen, now_ms, reason=reason, seen=seen, actor=actor, command_id=command_id)
+        return True
+
+    def held(self) -> list[Ref]:
+        """Everything held, the latest call first."""
+        refs = [ref for _, refs in reversed(self.due) for ref in refs]
+        return [ref for ref in refs if self.buyers[ref.user_id][ref.place].state is ReservationState.HELD]
 
     def _row(self, shape: Callable[..., AnyRow], now_ms: int, changes: int = 1, **fields: object) -> None:
         first, self.seq, self.at_ms = self.seq + 1, self.seq + changes, now_ms
@@ -326,16 +396,19 @@ class ModelLedger:
             raise UnknownReservationError(reservation_id)
         return self._finish(ref, End.RELEASE, command_id)
 
-    def _finish(self, named: ReservationRef, end: End, command_id: str) -> Change:
+    async def return_order(self, reservation_id: str, *, command_id: str, limit_back: bool) -> Change:
+        return self._finish(parse_reservation_id(reservation_id), End.RETURN, command_id, limit_back)
+
+    def _finish(self, named: ReservationRef, end: End, command_id: str, limit_back: bool = False) -> Change:
         checks.check_id(command_id, "command id")
         sale = self.sales.get(named.sale_id)
         if sale is None:
             raise UnknownReservationError(named.user_id)
         ref = Ref(named.user_id, named.place)
         self._begin(sale)
-        changed, _ = sale.finish(self._clock.now_ms(), ref, end, command_id)
+        changed, _ = sale.finish(self._clock.now_ms(), ref, end, command_id, limit_back=limit_back)
         view, reservation = self._seen_now(sale), sale.reservation(ref)
-        if reservation.state is not TARGET[end]:
+        if reservation.state not in ANSWERED[end]:
             raise WrongStateError(reservation)
         return Change(reservation, changed, view)
 
@@ -352,11 +425,39 @@ class ModelLedger:
     ) -> StockView:
         checks.check_adjust(delta, actor, reason, command_id)
         sale = self._sale(sale_id)
+        if self._seen.get(sale_id, (0, 0))[0] > sale.epoch:
+            self._begin(sale)  # items may be others in the newer epoch: the store is asked first
         if item_id not in sale.number_of:
             raise UnknownItemError(item_id)
         self._begin(sale)
         sale.adjust(self._clock.now_ms(), sale.number_of[item_id], delta, actor, reason, command_id)
         return self._seen_now(sale)
+
+    async def pause(self, sale_id: str, *, actor: str, command_id: str) -> StockView:
+        return self._switch(sale_id, SaleStatus.PAUSED, actor, command_id)
+
+    async def resume(self, sale_id: str, *, actor: str, command_id: str) -> StockView:
+        return self._switch(sale_id, SaleStatus.OPEN, actor, command_id)
+
+    def _switch(self, sale_id: str, status: SaleStatus, actor: str, command_id: str) -> StockView:
+        checks.check_id(actor, "actor")
+        checks.check_id(command_id, "command id")
+        sale = self._sale(sale_id)
+        self._begin(sale)
+        sale.switch(self._clock.now_ms(), status, actor, command_id)
+        return self._seen_now(sale)
+
+    async def freeze(self, sale_id: str, *, actor: str, command_id: str) -> Froze:
+        checks.check_id(actor, "actor")
+        checks.check_id(command_id, "command id")
+        sale = self._sale(sale_id)
+        self._begin(sale)
+        changed = sale.freeze(self._clock.now_ms(), "ordered", "", actor, command_id)
+        return Froze(changed, self._seen_now(sale))
+
+    async def held(self, sale_id: str) -> list[Reservation]:
+        sale = self._sale(sale_id)
+        return [sale.reservation(ref) for ref in sale.held()]
 
     async def close(self, sale_id: str, *, actor: str, command_id: str) -> StockView:
         checks.check_id(actor, "actor")

@@ -39,8 +39,8 @@ class ReservationState(StrEnum):
     CONFIRMED = "confirmed"
     RELEASED = "released"
     EXPIRED = "expired"
-    REFUND_DUE = "refund_due"  # its place is kept for late payments
-    RETURNED = "returned"  # its place is kept for returns
+    REFUND_DUE = "refund_due"  # paid too late, and the units can't be had
+    RETURNED = "returned"
 
 
 class SaleStatus(StrEnum):
@@ -127,7 +127,7 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 class Change(msgspec.Struct, frozen=True):
-    """The answer to confirm, release and the like: the reservation as it now is, and whether this very
+    """The answer to confirm, release and return: the reservation as it now is, and whether this very
     call changed it (a repeated confirm answers ``changed=False`` and the same reservation)."""
 
     reservation: Reservation
@@ -141,6 +141,13 @@ class Swept(msgspec.Struct, frozen=True):
     expired: list[Reservation]
     view: StockView
     more: bool  # something is due still: sweep again
+
+
+class Froze(msgspec.Struct, frozen=True):
+    """The answer to ``freeze``: whether this very call froze the sale."""
+
+    changed: bool
+    view: StockView
 
 
 class LedgerError(Exception):
@@ -174,7 +181,7 @@ class UnknownReservationError(LedgerError):
 
 
 class WrongStateError(LedgerError):
-    """The transition table has no such edge (confirming an expired hold, say)."""
+    """The transition table has no such edge (releasing what is paid, say)."""
 
     code = "wrong_state"
 
@@ -188,13 +195,20 @@ class SaleConflictError(LedgerError):
 
 
 class SaleClosedError(LedgerError):
-    """Adjusting after close is refused."""
+    """Adjusting, pausing and resuming are refused after the close."""
 
     code = "closed"
 
 
+class SaleFrozenError(LedgerError):
+    """Nothing is confirmed, paused or resumed while the sale is frozen."""
+
+    code = "frozen"
+
+
 class TooManyAdjustsError(LedgerError):
-    """A sale takes ``limits.ADJUSTS_MAX`` adjusts: their command ids are remembered as long as it lives."""
+    """A sale takes ``limits.ADJUSTS_MAX`` adjusts, pauses and resumes: their command ids are remembered as
+    long as it lives."""
 
     code = "too_many_adjusts"
 
@@ -238,10 +252,20 @@ class Ledger(Protocol):
         is ``LedgerPendingError``."""
         ...
 
-    async def confirm(self, reservation_id: str, *, command_id: str) -> Change: ...
+    async def confirm(self, reservation_id: str, *, command_id: str) -> Change:
+        """It was paid. The reservation is ``confirmed`` then, or ``refund_due``: its hold had ended, and the
+        units are gone, or the limit is reached, or the sale is closed or frozen. That is final, and whoever
+        took the money gives it back. A hold past its due expires first, as by ``expire``. Of what is still
+        held in a frozen sale it raises ``SaleFrozenError``: when it is due, a payment becomes a refund."""
+        ...
 
     async def release(self, reservation_id: str, *, command_id: str, user_id: str | None = None) -> Change:
         """``user_id`` given: only that user's reservation, a stranger's is unknown to him."""
+        ...
+
+    async def return_order(self, reservation_id: str, *, command_id: str, limit_back: bool) -> Change:
+        """What was confirmed comes back: its units are available again, also in a sale that is over. With
+        ``limit_back`` its user may buy as many again; what the first return said holds."""
         ...
 
     async def expire(self, sale_id: str) -> Swept:
@@ -251,6 +275,23 @@ class Ledger(Protocol):
     async def adjust(
         self, sale_id: str, item_id: str, delta: int, *, actor: str, reason: str, command_id: str
     ) -> StockView: ...
+
+    async def pause(self, sale_id: str, *, actor: str, command_id: str) -> StockView:
+        """Nothing is reserved until ``resume``. Holds keep their promise, and their time runs on. Each
+        command takes effect once: repeated after a later one, it changes nothing."""
+        ...
+
+    async def resume(self, sale_id: str, *, actor: str, command_id: str) -> StockView: ...
+
+    async def freeze(self, sale_id: str, *, actor: str, command_id: str) -> Froze:
+        """Buyer protection, the switch that kills a sale: nothing is reserved or confirmed from here on, not
+        even what is held. That may still be given back, or expires. Idempotent."""
+        ...
+
+    async def held(self, sale_id: str) -> list[Reservation]:
+        """At most ``limits.HELD_MAX`` reservations that are held. Complete in a sale that grants nothing
+        meanwhile (a frozen one); else it may miss what changes while it is read."""
+        ...
 
     async def close(self, sale_id: str, *, actor: str, command_id: str) -> StockView:
         """Nothing is sold from here on. Idempotent. Holds keep their promise: they may be confirmed until

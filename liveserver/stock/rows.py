@@ -57,6 +57,28 @@ class Released(Row, frozen=True, kw_only=True):
     command_id: str
 
 
+class ConfirmedLate(Row, frozen=True, kw_only=True):
+    """Paid after its hold had ended, and there was enough: the units are taken anew."""
+
+    ref: Ref
+    command_id: str
+
+
+class RefundDue(Row, frozen=True, kw_only=True):
+    """Paid after its hold had ended, and the units can't be had: no counter changes."""
+
+    ref: Ref
+    command_id: str
+
+
+class Returned(Row, frozen=True, kw_only=True):
+    """``limit_back`` False: the units still count against their user's limit."""
+
+    ref: Ref
+    command_id: str
+    limit_back: bool
+
+
 class Expired(Row, frozen=True, kw_only=True):
     refs: tuple[Ref, ...]
 
@@ -76,12 +98,48 @@ class Closed(Row, frozen=True, kw_only=True):
     command_id: str
 
 
+class Paused(Row, frozen=True, kw_only=True):
+    actor: str
+    command_id: str
+
+
+class Resumed(Row, frozen=True, kw_only=True):
+    actor: str
+    command_id: str
+
+
 class Frozen(Row, frozen=True, kw_only=True):
-    reason: str  # behind, restarted
+    reason: str  # behind, restarted, ordered
     seen: str  # "epoch-seq" some process had seen
+    actor: str  # empty, unless it was ordered; so the command
+    command_id: str
 
 
-AnyRow = Opened | Reserved | Confirmed | Released | Expired | Adjusted | Closed | Frozen
+AnyRow = (
+    Opened
+    | Reserved
+    | Confirmed
+    | Released
+    | Expired
+    | ConfirmedLate
+    | RefundDue
+    | Returned
+    | Adjusted
+    | Paused
+    | Resumed
+    | Closed
+    | Frozen
+)
+
+_Order = type[Paused] | type[Resumed] | type[Closed]
+_ORDERS: dict[str, _Order] = {"pause": Paused, "resume": Resumed, "close": Closed}
+_Plain = type[Confirmed] | type[Released] | type[ConfirmedLate] | type[RefundDue]
+_PLAIN: dict[str, _Plain] = {
+    "confirm": Confirmed,
+    "release": Released,
+    "confirm_late": ConfirmedLate,
+    "refund_due": RefundDue,
+}
 
 
 def parse_row(sale_id: str, entry_id: bytes, fields: Mapping[bytes, bytes]) -> AnyRow:
@@ -111,11 +169,21 @@ def _parse(sale_id: str, entry_id: bytes, field: dict[str, str]) -> AnyRow:
             orders = tuple(map(_granted, field["orders"].split("\n")))
             due_ms = int(field["due"])
             return Reserved(epoch=epoch, first=first, last=last, at_ms=at_ms, due_ms=due_ms, orders=orders)
-        case "confirm" | "release":
-            shape = Confirmed if kind == "confirm" else Released
-            ref = _ref(field["reservation"])
-            return shape(
-                epoch=epoch, first=first, last=last, at_ms=at_ms, ref=ref, command_id=field["command"]
+        case "confirm" | "release" | "confirm_late" | "refund_due":
+            ref, command = _ref(field["reservation"]), field["command"]
+            shape = _PLAIN[kind]
+            return shape(epoch=epoch, first=first, last=last, at_ms=at_ms, ref=ref, command_id=command)
+        case "return":
+            ref, command = _ref(field["reservation"]), field["command"]
+            back = {"back": True, "kept": False}[field["limit"]]
+            return Returned(
+                epoch=epoch,
+                first=first,
+                last=last,
+                at_ms=at_ms,
+                ref=ref,
+                command_id=command,
+                limit_back=back,
             )
         case "expire":
             refs = tuple(map(_ref, field["reservations"].split("\n")))
@@ -132,12 +200,21 @@ def _parse(sale_id: str, entry_id: bytes, field: dict[str, str]) -> AnyRow:
                 reason=field["reason"],
                 command_id=field["command"],
             )
-        case "close":
+        case "pause" | "resume" | "close":
             actor, command = field["actor"], field["command"]
-            return Closed(epoch=epoch, first=first, last=last, at_ms=at_ms, actor=actor, command_id=command)
+            order = _ORDERS[kind]
+            return order(epoch=epoch, first=first, last=last, at_ms=at_ms, actor=actor, command_id=command)
         case "freeze":
-            reason, seen = field["reason"], field["seen"]
-            return Frozen(epoch=epoch, first=first, last=last, at_ms=at_ms, reason=reason, seen=seen)
+            return Frozen(
+                epoch=epoch,
+                first=first,
+                last=last,
+                at_ms=at_ms,
+                reason=field["reason"],
+                seen=field["seen"],
+                actor=field["actor"],
+                command_id=field["command"],
+            )
         case _:
             raise ValueError(f"unknown kind {kind!r}")
 

@@ -1,12 +1,13 @@
 """What may become of a reservation: the table that the model, the Lua and the docs read.
 
 ``TRANSITIONS[end][state]`` is the state after that end. A pair that is missing is a wrong state, except
-that an end repeated on the state it leads to changes nothing and answers the same again.
+that an end asked for again changes nothing and answers the same again (``ANSWERED``).
+
+A payment is three ends, and the caller asks for one: ``confirm``. Of a hold that has ended before it is
+paid, the sale decides which of the two others it is (``ModelSale._payment``): ``confirm_late`` takes the
+units anew, ``refund_due`` says for good that the money must go back.
 
 ``LUA`` is this table as Lua source; it is put before every script, so the scripts hold no copy.
-
-Left for later, as further ends: a payment after the hold ended (``expired | released -> confirmed`` or
-``-> refund_due``) and a return (``confirmed -> returned``).
 """
 
 from __future__ import annotations
@@ -21,18 +22,25 @@ class End(StrEnum):
     CONFIRM = "confirm"
     RELEASE = "release"
     EXPIRE = "expire"
+    CONFIRM_LATE = "confirm_late"
+    REFUND_DUE = "refund_due"
+    RETURN = "return"
 
 
 TRANSITIONS: Final[dict[End, dict[S, S]]] = {
     End.CONFIRM: {S.HELD: S.CONFIRMED},
     End.RELEASE: {S.HELD: S.RELEASED},
     End.EXPIRE: {S.HELD: S.EXPIRED},
+    End.CONFIRM_LATE: {S.EXPIRED: S.CONFIRMED, S.RELEASED: S.CONFIRMED},
+    End.REFUND_DUE: {S.EXPIRED: S.REFUND_DUE, S.RELEASED: S.REFUND_DUE},
+    End.RETURN: {S.CONFIRMED: S.RETURNED},
 }
 
-TARGET: Final[dict[End, S]] = {
-    End.CONFIRM: S.CONFIRMED,
-    End.RELEASE: S.RELEASED,
-    End.EXPIRE: S.EXPIRED,
+# What may be asked for, and the states that answer it. Any other state is the wrong one.
+ANSWERED: Final[dict[End, tuple[S, ...]]] = {
+    End.CONFIRM: (S.CONFIRMED, S.REFUND_DUE),
+    End.RELEASE: (S.RELEASED,),
+    End.RETURN: (S.RETURNED,),
 }
 
 # What a unit in this state counts as. The other states hold nothing: the units are available again.
@@ -50,17 +58,15 @@ STATE: Final[dict[str, S]] = {letter: state for state, letter in LETTER.items()}
 
 
 def _lua() -> str:
-    """``NEXT[end][letter]`` and ``TARGET[end]`` are letters; ``COUNTED[letter]`` names a counter."""
+    """``NEXT[end][letter]`` is a letter; ``COUNTED[letter]`` names a counter."""
     nexts = ", ".join(
-        f"{end} = {{ " + ", ".join(f"{LETTER[a]} = '{LETTER[b]}'" for a, b in row.items()) + " }"
+        f"['{end}'] = {{ " + ", ".join(f"{LETTER[a]} = '{LETTER[b]}'" for a, b in row.items()) + " }"
         for end, row in TRANSITIONS.items()
     )
-    targets = ", ".join(f"{end} = '{LETTER[state]}'" for end, state in TARGET.items())
     counted = ", ".join(f"{LETTER[state]} = '{name}'" for state, name in COUNTED.items())
     return "\n".join(
         (
             f"local NEXT = {{ {nexts} }}",
-            f"local TARGET = {{ {targets} }}",
             f"local COUNTED = {{ {counted} }}",
         )
     )

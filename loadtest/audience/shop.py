@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote
 
 from loadtest.audience.member import Member, code_of
@@ -16,6 +16,7 @@ from loadtest.audience.plan import NEVER_PAYS_EVERY, RELEASES_EVERY
 from loadtest.audience.rest import RestError, as_json, call
 from loadtest.audience.world import World
 from protocol.commands import Confirm, Release, SendGift
+from protocol.replies import ReservationChanged
 from protocol.types import HeldReservation
 
 TRIES_MAX: Final = 16
@@ -66,7 +67,7 @@ class Shop:
         """What a purchase whose answer stayed unknown came to: ``reserved``, ``none`` or ``unknown``."""
         path = f"/v1/sales/{quote(sale_id)}/reservations?user={quote(user)}&command={quote(command_id)}"
         for attempt in range(TRIES_MAX):
-            status = await self._call("GET", path, asked={"user": user, "command": command_id})
+            status, _ = await self._call("GET", path, asked={"user": user, "command": command_id})
             if status in (200, 404):
                 return "reserved" if status == 200 else "none"
             await asyncio.sleep(min(0.2 * 2**attempt, AGAIN_AFTER_S_MAX))
@@ -85,15 +86,18 @@ class Shop:
         self._next_s = asyncio.get_running_loop().time() + wait_s + BETWEEN_S
         await asyncio.sleep(wait_s)
         async with self._turns:
-            return code_of(await self.service.ask(command))
+            reply = await self.service.ask(command)
+        return _came_to(reply.reservation.state) if isinstance(reply, ReservationChanged) else code_of(reply)
 
     async def _by_rest(self, reservation: HeldReservation) -> bool:
         path = f"/v1/reservations/{quote(reservation.reservation_id, safe='')}/confirm"
         command_id = self.service.new_id()
 
         async def once() -> str:
-            status = await self._call("POST", path, key=command_id)
-            return "reservation" if status == 200 else "wrong_state" if status == 409 else "unknown"
+            status, answer = await self._call("POST", path, key=command_id)
+            if status == 200:
+                return _came_to(answer["state"])
+            return "wrong_state" if status == 409 else "unknown"
 
         return await self._until(once)
 
@@ -104,14 +108,16 @@ class Shop:
             code = await once()
             if code == "reservation":
                 return True
-            if code == "wrong_state":
-                return False  # too late: the hold had run out
+            if code in ("refund_due", "wrong_state"):
+                return False  # too late: the hold had run out, and it could not be had any more
             await asyncio.sleep(min(0.1 * 2**attempt, AGAIN_AFTER_S_MAX))
         self.world.fault("shop", f"a payment could not be told: {code}")
         return False
 
-    async def _call(self, method: str, path: str, *, key: str = "", asked: object | None = None) -> int:
-        """The status; 0 where there was no answer."""
+    async def _call(
+        self, method: str, path: str, *, key: str = "", asked: object | None = None
+    ) -> tuple[int, Any]:
+        """The status and the answer; 0 where there was none."""
         options = self.world.options
         try:
             async with self._turns:
@@ -120,10 +126,15 @@ class Shop:
             self.world.journal.write(
                 "call", ms=self.world.watch.now_ms(), method=method, path=path, status=0, answer=str(error)
             )
-            return 0
+            return 0, None
         answer = as_json(raw)
         noted = answer if asked is None else {"asked": asked, "reservation": answer}
         self.world.journal.write(
             "call", ms=self.world.watch.now_ms(), method=method, path=path, status=status, answer=noted
         )
-        return status
+        return status, answer
+
+
+def _came_to(state: str) -> str:
+    """What a payment came to: ``reservation`` if the units are the buyer's, else the state it says."""
+    return "reservation" if state == "confirmed" else state

@@ -6,9 +6,10 @@ own law and the others stay readable.
 
     join     rows follow each other without a gap, (epoch, seq) rising
     balance  stock + adjusts = available + held + confirmed, nothing negative, at every change
-    window   nothing is reserved before the opening, after the close, or at a wrong moment of its hold
-    once     a (user, command) is granted at most once; an end is applied to a held reservation only
-    limit    one user's held + confirmed units never exceed the sale's limit
+    window   nothing is reserved or paid late before the opening or after the close, nothing reserved in a
+             pause, nothing confirmed after a freeze; no hold ends at a wrong moment
+    once     a (user, command) is granted at most once; an end is applied only in the states it is for
+    limit    one user's units, held, confirmed or returned without giving the limit back, never exceed it
     format   a row that can't be read
 """
 
@@ -55,6 +56,7 @@ class Sale:
     seq: int = 0
     closed: bool = False
     frozen: bool = False
+    paused: bool = False
     initial: dict[str, int] = field(default_factory=dict)
     adjusted: dict[str, int] = field(default_factory=dict)
     available: dict[str, int] = field(default_factory=dict)
@@ -116,6 +118,8 @@ def _row(sale: Sale, entry: Entry, row: dict[str, str]) -> None:
                 _reserve(sale, order, int(row["due"]), at_ms)
         case "confirm" | "release" as kind:
             _end(sale, row["reservation"], kind, at_ms)
+        case "confirm_late" | "refund_due" | "return" as kind:
+            _afterwards(sale, row, kind, at_ms)
         case "expire":
             for ref in row["reservations"].split("\n"):
                 _end(sale, ref, "expire", at_ms)
@@ -123,8 +127,9 @@ def _row(sale: Sale, entry: Entry, row: dict[str, str]) -> None:
             item, delta = sale.items[int(row["item"])], int(row["delta"])
             sale.adjusted[item] += delta
             _step(sale, {item: delta}, {}, {})
-        case "close" | "freeze" as kind:
+        case "close" | "freeze" | "pause" | "resume" as kind:
             sale.closed, sale.frozen = sale.closed or kind == "close", sale.frozen or kind == "freeze"
+            sale.paused = kind == "pause" or (sale.paused and kind != "resume")
             _step(sale, {}, {}, {})
             sale.seen_seq = sale.seq
         case other:
@@ -154,7 +159,7 @@ def _reserve(sale: Sale, order: str, due_ms: int, at_ms: int) -> None:
     }
     held = Held(user, int(place), command, lines, due_ms, sale.seq + 1)
     _step(sale, {item: -n for item, n in lines.items()}, lines, {})
-    if sale.closed or sale.frozen or not sale.opens_ms <= at_ms < sale.closes_ms:
+    if sale.paused or not _selling(sale, at_ms):
         sale._wrong("window", f"{user} was granted {command} outside the sale's window")
     if (user, held.place) in sale.reservations:
         sale._wrong("once", f"place {held.place} of {user} was given twice")
@@ -163,7 +168,16 @@ def _reserve(sale: Sale, order: str, due_ms: int, at_ms: int) -> None:
     grants.append(held)
     if len(grants) > 1:
         sale._wrong("once", f"{user} was granted {command} twice")
-    units = sale.units_by_user[user] = sale.units_by_user.get(user, 0) + held.units
+    _count(sale, user, held.units)
+
+
+def _selling(sale: Sale, at_ms: int) -> bool:
+    return not (sale.closed or sale.frozen) and sale.opens_ms <= at_ms < sale.closes_ms
+
+
+def _count(sale: Sale, user: str, more: int) -> None:
+    """Units against the user's limit."""
+    units = sale.units_by_user[user] = sale.units_by_user.get(user, 0) + more
     if sale.limit and units > sale.limit:
         sale._wrong("limit", f"{user} has {units} units, the limit is {sale.limit}")
 
@@ -179,12 +193,47 @@ def _end(sale: Sale, text: str, kind: str, at_ms: int) -> None:
         sale._wrong("window", f"{kind} of {text} at {at_ms}, due {held.due_ms}")
     gone = {item: -n for item, n in held.lines.items()}
     if kind == "confirm":
+        if sale.frozen:
+            sale._wrong("window", f"{text} was confirmed in a frozen sale")
         held.state = "confirmed"
         _step(sale, {}, gone, held.lines)
     else:
         held.state = "expired" if kind == "expire" else "released"
         sale.units_by_user[user] -= held.units
         _step(sale, held.lines, gone, {})
+
+
+AFTERWARDS: Final = {  # kind -> the states it is for, the state it leads to
+    "confirm_late": (("expired", "released"), "confirmed"),
+    "refund_due": (("expired", "released"), "refund_due"),
+    "return": (("confirmed",), "returned"),
+}
+
+
+def _afterwards(sale: Sale, row: dict[str, str], kind: str, at_ms: int) -> None:
+    """What happens to a reservation that is no longer held."""
+    user, place = row["reservation"].split(" ")
+    held = sale.reservations.get((user, int(place)))
+    states, after = AFTERWARDS[kind]
+    if held is None or held.state not in states:
+        sale._wrong("once", f"{kind} of {user} {place}, which is {held.state if held else 'unknown'}")
+        _step(sale, {}, {}, {})
+        return
+    held.state = after
+    gone = {item: -n for item, n in held.lines.items()}
+    if kind == "confirm_late":
+        _step(sale, gone, {}, held.lines)
+        if not _selling(sale, at_ms):
+            sale._wrong("window", f"{user} {place} was confirmed late outside the sale's window")
+        _count(sale, user, held.units)
+    elif kind == "return":
+        if row["limit"] not in ("back", "kept"):
+            raise ValueError(f"limit {row['limit']!r}")
+        _step(sale, held.lines, {}, gone)
+        if row["limit"] == "back":
+            _count(sale, user, -held.units)
+    else:
+        _step(sale, {}, {}, {})
 
 
 def _step(sale: Sale, available: dict[str, int], held: dict[str, int], confirmed: dict[str, int]) -> None:

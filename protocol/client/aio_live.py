@@ -10,7 +10,7 @@ from typing import NamedTuple, Self, TypeVar
 
 from ..close import Close
 from ..codec import JSON
-from ..commands import Command, Confirm, Ping, Release
+from ..commands import Command, Confirm, Ping, Release, Return
 from ..lanes import COMMANDS
 from ..replies import ErrorReply, Pong, Reply, ReservationChanged, Welcome
 from .aio_driver import Driver, Token
@@ -156,8 +156,14 @@ class Live:
         return await self.ask(Release(id=self.new_id(), reservation_id=reservation_id), ReservationChanged)
 
     async def confirm(self, reservation_id: str) -> ReservationChanged:
-        """It was paid (role ``service``)."""
+        """It was paid (role ``service``). Look at the reservation's state: paid too late, it may be
+        ``refund_due``."""
         return await self.ask(Confirm(id=self.new_id(), reservation_id=reservation_id), ReservationChanged)
+
+    async def return_order(self, reservation_id: str, *, limit_back: bool = False) -> ReservationChanged:
+        """What was confirmed comes back (role ``service``)."""
+        command = Return(id=self.new_id(), reservation_id=reservation_id, limit_back=limit_back)
+        return await self.ask(command, ReservationChanged)
 
     async def ping(self) -> Pong:
         return await self.ask(Ping(id=self.new_id()), Pong)

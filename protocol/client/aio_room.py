@@ -183,6 +183,23 @@ class Room:
         )
         return await self._live.ask(command, Done)
 
+    async def pause_sale(self, sale_id: str) -> Done:
+        """Nothing is sold until ``resume_sale``; what is held may be paid."""
+        return await self._live.ask(
+            commands.PauseSale(id=self._live.new_id(), room=self.room_id, sale_id=sale_id), Done
+        )
+
+    async def resume_sale(self, sale_id: str) -> Done:
+        return await self._live.ask(
+            commands.ResumeSale(id=self._live.new_id(), room=self.room_id, sale_id=sale_id), Done
+        )
+
+    async def freeze_sale(self, sale_id: str) -> Done:
+        """Nothing is sold or confirmed from here on. No command undoes it."""
+        return await self._live.ask(
+            commands.FreezeSale(id=self._live.new_id(), room=self.room_id, sale_id=sale_id), Done
+        )
+
     async def close_sale(self, sale_id: str) -> Done:
         return await self._live.ask(
             commands.CloseSale(id=self._live.new_id(), room=self.room_id, sale_id=sale_id), Done

@@ -6,6 +6,7 @@ import asyncio
 import csv
 import io
 import json
+from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -213,7 +214,7 @@ async def test_orders_exported_are_the_reservations_as_they_now_are(
         table = list(csv.DictReader(file))
     assert len(lines) == len(table) == report.reservations
     assert [one["seq"] for one in lines] == sorted({one["seq"] for one in lines})
-    units = {"held": 0, "confirmed": 0, "released": 0, "expired": 0}
+    units: Counter[str] = Counter()
     for one, cells in zip(lines, table, strict=True):
         now = await bench.ledger.reservation(one["reservation_id"])
         assert (one["state"], one["expires_at_ms"], one["command_id"]) == (
@@ -228,7 +229,7 @@ async def test_orders_exported_are_the_reservations_as_they_now_are(
         assert cells["lines"] == " ".join(f"{line.item_id}={line.quantity}" for line in now.lines)
         units[now.state] += sum(line.quantity for line in now.lines)
     assert units["held"] == sum(report.held.values()) and units["confirmed"] == sum(report.confirmed.values())
-    assert all(units.values())
+    assert units.keys() >= {"held", "confirmed", "released", "expired"}
 
 
 async def test_an_export_that_fails_leaves_what_was_there(

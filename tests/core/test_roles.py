@@ -16,18 +16,19 @@ EVERYBODY = {"authenticate", "join", "leave", "ping", "release"}
 VIEWER = EVERYBODY | {"danmaku", "like", "purchase"}
 MODERATOR = VIEWER | {"mute", "deleteDanmaku"}
 SHOP = {"publishListing", "updateListing", "withdrawListing", "openSale", "adjustStock", "closeSale"}
+SHOP |= {"pauseSale", "resumeSale", "freezeSale"}
 LIVE = {"orderCart", "startExplaining", "stopExplaining", "startRoom", "pauseRoom", "endRoom"}
 ALLOWED = {
     Role.VIEWER: VIEWER,
     Role.MODERATOR: MODERATOR,
     Role.STREAMER: MODERATOR | SHOP | LIVE,
-    Role.SERVICE: EVERYBODY | SHOP | {"confirm", "gift"},
+    Role.SERVICE: EVERYBODY | SHOP | {"confirm", "return", "gift"},
 }
 
 
 def test_every_command_stands_in_the_table_for_every_role() -> None:
     assert set(TABLE) == EVERY_COMMAND
-    assert len(EVERY_COMMAND) == 24
+    assert len(EVERY_COMMAND) == 28
     assert set(ROLES) == set(Role)
     assert all(len(row) == len(ROLES) for row in TABLE.values())
 

@@ -33,6 +33,7 @@ ASKED: dict[str, tuple[str, str, Any]] = {
     "openSale": ("POST", "/v1/rooms/r1/sales", SALE),
     "confirmReservation": ("POST", "/v1/reservations/s1:7/confirm", None),
     "releaseReservation": ("POST", "/v1/reservations/s1:7/release", None),
+    "returnReservation": ("POST", "/v1/reservations/s1:7/return", {"limitBack": True}),
     "getReservation": ("GET", "/v1/reservations/s1:7", None),
     "lookupReservation": ("GET", "/v1/sales/s1/reservations?user=u1&command=c1", None),
     "getSale": ("GET", "/v1/sales/s1", None),
@@ -81,6 +82,12 @@ class RecordingApi:
 
     async def release(self, identity: Identity, reservation_id: str, command_id: str) -> HeldReservation:
         self._called("release", identity.user_id, reservation_id, command_id)
+        return HELD
+
+    async def return_order(
+        self, identity: Identity, reservation_id: str, command_id: str, limit_back: bool
+    ) -> HeldReservation:
+        self._called("return_order", identity.user_id, reservation_id, command_id, limit_back)
         return HELD
 
     async def reservation(self, identity: Identity, reservation_id: str) -> HeldReservation:

@@ -55,6 +55,18 @@ async def test_confirm_and_release(site: Site, verb: str) -> None:
     assert site.api.calls == [(verb, "shop", "s1:7", "k1")] * 2
 
 
+async def test_return(site: Site) -> None:
+    for body in (None, {}, {"limitBack": False}, {"limitBack": True}):
+        answer = await site.call("POST", "/v1/reservations/s1%3A7/return", body)
+        assert msgspec.json.decode(answer.body, type=HeldReservation) == HELD
+    asked = [("return_order", "shop", "s1:7", "k1", limit_back) for limit_back in (False, False, False, True)]
+    assert site.api.calls == asked
+    for field, wrong in (("limitBack", {"limitBack": 1}), ("reservationId", {"reservationId": "s2:1"})):
+        problem = await site.refused("POST", "/v1/reservations/s1:7/return", wrong)
+        assert (problem.status, problem.field) == (422, field)
+    assert len(site.api.calls) == 4
+
+
 async def test_look_up_by_reservation_and_by_command(site: Site) -> None:
     one = await site.call("GET", "/v1/reservations/s1:7")
     other = await site.call("GET", "/v1/sales/s1/reservations?user=u1&command=c1")

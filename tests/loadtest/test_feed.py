@@ -52,7 +52,51 @@ def test_the_published_example() -> None:
     assert sale.grant_of("s2~bob~0") is None and sale.grant_of("s1~bob~x") is None
 
 
+def test_late_payments_and_returns() -> None:
+    """Worked out by hand from the published description."""
+    sale = folded(
+        reserve(4, "ann 0 c1 0=2", "bob 0 c1 0=1", "cat 0 c1 1=1"),
+        row(5, 5_000, kind="confirm", reservation="ann 0", command="p1"),
+        row(6, 5_000, kind="release", reservation="bob 0", command="r1"),
+        row(7, 62_000, kind="expire", reservations="cat 0"),
+        row(8, 63_000, kind="confirm_late", reservation="cat 0", command="p2"),
+        row(9, 64_000, kind="return", reservation="ann 0", command="b1", limit="kept"),
+        row(10, 65_000, kind="return", reservation="cat 0", command="b2", limit="back"),
+        row(11, 66_000, kind="close", actor="eve", command="x"),
+        row(12, 67_000, kind="refund_due", reservation="bob 0", command="p3"),
+    )
+    assert not any(sale.problems.values()), sale.problems
+    assert sale.available == {"red": 3, "blue": 1} and sale.confirmed == {"red": 0, "blue": 0}
+    assert sale.available_at(EPOCH, 8) == {"red": 1, "blue": 0}
+    assert sale.available_at(EPOCH, 9) == {"red": 3, "blue": 0}
+    assert sale.units_by_user == {"ann": 2, "bob": 0, "cat": 0}
+    states = {user: held.state for (user, _), held in sale.reservations.items()}
+    assert states == {"ann": "returned", "bob": "refund_due", "cat": "returned"}
+
+
+def test_a_pause_ends() -> None:
+    sale = folded(
+        row(2, kind="pause", actor="eve", command="x"),
+        row(3, kind="resume", actor="eve", command="y"),
+        reserve(4, "ann 0 c1 0=1"),
+    )
+    assert not any(sale.problems.values()), sale.problems
+    assert (sale.seen_seq, sale.paused) == (4, False)
+
+
+def late(last: int, kind: str = "confirm_late", at_ms: int = 63_000, limit: str | None = None) -> Entry:
+    more: dict[str, Any] = {} if limit is None else {"limit": limit}
+    return row(last, at_ms, kind=kind, reservation="ann 0", command="p", **more)
+
+
 GRANTED = reserve(2, "ann 0 c1 0=1")
+EXPIRED = row(3, 62_000, kind="expire", reservations="ann 0")
+PAID = row(3, 2_000, kind="confirm", reservation="ann 0", command="p")
+PAID_NEXT = row(4, 2_000, kind="confirm", reservation="ann 0", command="p")
+BY_EVE: dict[str, Any] = {"actor": "eve", "command": "x"}
+TAKEN = reserve(4, "bob 0 c1 1=1", at_ms=62_500)
+TWO_MORE = reserve(4, "ann 1 c2 0=2", at_ms=62_500)
+CLOSED = row(4, kind="close", actor="eve", command="x")
 BROKEN: list[tuple[str, str, list[Entry]]] = [
     ("a row is missing", "join", [reserve(3, "ann 0 c1 0=1")]),
     ("a row ends elsewhere", "join", [row(3, kind="close", actor="", command="", first=2)]),
@@ -61,12 +105,21 @@ BROKEN: list[tuple[str, str, list[Entry]]] = [
     ("after the close", "window", [row(2, kind="close", actor="", command=""), reserve(3, "ann 0 c1 0=1")]),
     ("before the opening", "window", [reserve(2, "ann 0 c1 0=1", at_ms=-5)]),
     ("while frozen", "window", [row(2, kind="freeze", reason="x", seen=""), reserve(3, "ann 0 c1 0=1")]),
+    ("while paused", "window", [row(2, kind="pause", **BY_EVE), reserve(3, "ann 0 c1 0=1")]),
+    ("paid while frozen", "window", [GRANTED, row(3, kind="freeze", reason="ordered"), PAID_NEXT]),
     ("expired too early", "window", [GRANTED, row(3, 2_000, kind="expire", reservations="ann 0")]),
     ("paid too late", "window", [GRANTED, row(3, 99_000, kind="confirm", reservation="ann 0", command="p")]),
     ("opened twice", "once", [row(2, **OPENED)]),
     ("one place twice", "once", [GRANTED, reserve(3, "ann 0 c2 0=1")]),
     ("one command twice", "once", [GRANTED, reserve(3, "ann 1 c1 0=1")]),
     ("an end of nothing", "once", [row(2, kind="release", reservation="bob 0", command="r")]),
+    ("paid late while held", "once", [GRANTED, late(3, at_ms=2_000)]),
+    ("a refund of what is held", "once", [GRANTED, late(3, "refund_due", 2_000)]),
+    ("a return of what is held", "once", [GRANTED, late(3, "return", 2_000, limit="back")]),
+    ("paid late, and nothing there", "balance", [reserve(2, "ann 0 c1 1=1"), EXPIRED, TAKEN, late(5)]),
+    ("paid late after the close", "window", [GRANTED, EXPIRED, CLOSED, late(5)]),
+    ("paid late over the limit", "limit", [reserve(2, "ann 0 c1 0=1"), EXPIRED, TWO_MORE, late(5)]),
+    ("a return of no known sort", "format", [GRANTED, PAID, late(4, "return", limit="")]),
     ("over the limit", "limit", [reserve(2, "ann 0 c1 0=3")]),
     ("an unknown kind", "format", [row(2, kind="bonus")]),
     ("a torn row", "format", [row(2, kind="reserve", due="1", orders="ann 0 c1")]),

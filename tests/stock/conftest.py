@@ -16,7 +16,6 @@ from liveserver.stock.port import (
     Order,
     SaleItem,
     SaleSpec,
-    SaleStatus,
     StockView,
     Verdict,
 )
@@ -62,10 +61,6 @@ class Bench:
     async def pin(self) -> None:
         """Makes the store's time the clock's."""
 
-    async def force(self, sale_id: str, status: SaleStatus) -> None:
-        """Writes a status that no command sets yet."""
-        raise NotImplementedError
-
     async def feed(self, sale_id: str = "s1") -> list[AnyRow]:
         raise NotImplementedError
 
@@ -79,9 +74,6 @@ class Bench:
 class ModelBench(Bench):
     ledger: ModelLedger
 
-    async def force(self, sale_id: str, status: SaleStatus) -> None:
-        self.ledger.sales[sale_id].status = status
-
     async def feed(self, sale_id: str = "s1") -> list[AnyRow]:
         return self.ledger.sales[sale_id].feed
 
@@ -94,9 +86,6 @@ class ValkeyBench(Bench):
     async def pin(self) -> None:
         for sale_id in self.sales:
             await self.client.hset(keys_of(sale_id)[0], "pinned_ms", str(self.clock.now_ms()))
-
-    async def force(self, sale_id: str, status: SaleStatus) -> None:
-        await self.client.hset(keys_of(sale_id)[0], "status", status.value)
 
     async def feed(self, sale_id: str = "s1") -> list[AnyRow]:
         return await read_feed(self.client, sale_id, rows_max=100_000)

@@ -9,6 +9,7 @@ from liveserver.stock.fold import fold
 from liveserver.stock.ids import reservation_id
 from liveserver.stock.port import (
     BelowHeldError,
+    Change,
     Line,
     Order,
     Outcome,
@@ -16,6 +17,7 @@ from liveserver.stock.port import (
     ReservationState,
     SaleClosedError,
     SaleConflictError,
+    SaleFrozenError,
     SaleItem,
     SaleSpec,
     SaleStatus,
@@ -27,8 +29,20 @@ from liveserver.stock.port import (
     Verdict,
     WrongStateError,
 )
-from liveserver.stock.rows import Closed, Expired, Frozen, Reserved
-from liveserver.stock.transitions import TARGET, TRANSITIONS, End
+from liveserver.stock.rows import (
+    Closed,
+    ConfirmedLate,
+    Expired,
+    Frozen,
+    Opened,
+    Paused,
+    Ref,
+    RefundDue,
+    Reserved,
+    Resumed,
+    Returned,
+)
+from liveserver.stock.transitions import ANSWERED, TRANSITIONS, End
 from tests.stock.conftest import HOLD_MS, SALE_MS, Bench, order
 
 
@@ -73,18 +87,6 @@ async def test_before_its_time_and_after_it_nothing_is_sold(bench: Bench) -> Non
     await bench.advance(1)
     assert (await bench.buy("cat", "c1")).outcome is Outcome.CLOSED
     assert (await bench.ledger.view("s1")).status is SaleStatus.CLOSED
-
-
-@pytest.mark.parametrize(
-    ("status", "outcome"), [(SaleStatus.PAUSED, Outcome.PAUSED), (SaleStatus.FROZEN, Outcome.FROZEN)]
-)
-async def test_a_paused_or_frozen_sale_sells_nothing(
-    bench: Bench, status: SaleStatus, outcome: Outcome
-) -> None:
-    await bench.open(bench.spec((3,)))
-    await bench.force("s1", status)
-    assert (await bench.buy("ann", "c1")).outcome is outcome
-    assert (await bench.ledger.view("s1")).status is status
 
 
 # Buying
@@ -238,22 +240,39 @@ async def in_state(bench: Bench, state: ReservationState) -> str:
         case ReservationState.EXPIRED:
             await bench.advance(HOLD_MS)
             await bench.ledger.expire("s1")
+        case ReservationState.REFUND_DUE:
+            await bench.ledger.release(reservation, command_id="r")
+            await bench.ledger.adjust("s1", "i0", -1, actor="eve", reason="", command_id="a1")
+            await bench.ledger.confirm(reservation, command_id="p")
+            await bench.ledger.adjust("s1", "i0", 1, actor="eve", reason="", command_id="a2")
+        case ReservationState.RETURNED:
+            await bench.ledger.confirm(reservation, command_id="p")
+            await bench.ledger.return_order(reservation, command_id="b", limit_back=True)
     return reservation
 
 
-REACHED = [ReservationState.HELD, *TARGET.values()]
-
-
-@pytest.mark.parametrize("state", REACHED)
-@pytest.mark.parametrize("end", [End.CONFIRM, End.RELEASE])
+@pytest.mark.parametrize("state", ReservationState)
+@pytest.mark.parametrize("end", ANSWERED)
 async def test_every_pair_of_the_table(bench: Bench, state: ReservationState, end: End) -> None:
     await bench.open(bench.spec((1,), limit=1))
     reservation = await in_state(bench, state)
     before = await bench.ledger.view("s1")
-    act = bench.ledger.confirm if end is End.CONFIRM else bench.ledger.release
-    if state is TARGET[end]:
+
+    async def act(reservation_id: str, *, command_id: str) -> Change:
+        match end:
+            case End.CONFIRM:
+                return await bench.ledger.confirm(reservation_id, command_id=command_id)
+            case End.RELEASE:
+                return await bench.ledger.release(reservation_id, command_id=command_id)
+        return await bench.ledger.return_order(reservation_id, command_id=command_id, limit_back=True)
+
+    if state in ANSWERED[end]:
         change = await act(reservation, command_id="again")
         assert not change.changed and change.view == before
+    elif end is End.CONFIRM and state in TRANSITIONS[End.CONFIRM_LATE]:
+        change = await act(reservation, command_id="now")
+        assert change.changed and change.reservation.state is ReservationState.CONFIRMED
+        assert change.view.seq == before.seq + 1
     elif state in TRANSITIONS[end]:
         change = await act(reservation, command_id="now")
         assert change.changed and change.reservation.state is TRANSITIONS[end][state]
@@ -291,16 +310,149 @@ async def test_expiring_gives_units_and_limit_back_once(bench: Bench) -> None:
     assert replayed.reservation.state is ReservationState.EXPIRED
 
 
-async def test_a_hold_past_its_due_cannot_be_confirmed_even_before_a_sweep(bench: Bench) -> None:
+async def test_a_hold_past_its_due_cannot_be_released_even_before_a_sweep(bench: Bench) -> None:
     await bench.open(bench.spec((1,)))
     reservation = id_of(await bench.buy("ann", "c1"))
     await bench.advance(HOLD_MS)
     with pytest.raises(WrongStateError) as caught:
-        await bench.ledger.confirm(reservation, command_id="p1")
+        await bench.ledger.release(reservation, command_id="r1")
     assert caught.value.reservation.state is ReservationState.EXPIRED
     assert units(await bench.ledger.view("s1")) == (1, 0, 0)
     assert (await bench.ledger.expire("s1")).expired == []
     assert [row for row in await bench.feed() if isinstance(row, Expired)] != []
+
+
+# Payments that come late
+
+
+async def test_a_hold_past_its_due_expires_before_it_is_paid_late(bench: Bench) -> None:
+    await bench.open(bench.spec((12,)))
+    reservation = id_of(await bench.buy("ann", "c1", (0, 10)))
+    await bench.advance(HOLD_MS)
+    change = await bench.ledger.confirm(reservation, command_id="p1")
+    assert change.changed and change.reservation.state is ReservationState.CONFIRMED
+    assert (units(change.view), change.view.seq) == ((2, 0, 10), 4)
+    feed = await bench.feed()
+    assert [type(row) for row in feed] == [Opened, Reserved, Expired, ConfirmedLate]
+    again = await bench.ledger.confirm(reservation, command_id="p2")
+    assert not again.changed and again.reservation == change.reservation and again.view == change.view
+    assert await bench.ledger.reservations_of("s1", "ann") == [change.reservation]
+    assert (await bench.ledger.expire("s1")).expired == []
+    fold(feed)
+
+
+async def test_a_late_payment_sweeps_before_it_says_that_nothing_is_left(bench: Bench) -> None:
+    await bench.open(bench.spec((1,)))
+    ann = id_of(await bench.buy("ann", "c1"))
+    await bench.ledger.release(ann, command_id="r")
+    await bench.buy("bob", "c1")
+    await bench.advance(HOLD_MS)
+    change = await bench.ledger.confirm(ann, command_id="p")
+    assert change.reservation.state is ReservationState.CONFIRMED
+    assert units(change.view) == (0, 0, 1)
+    fold(await bench.feed())
+
+
+async def test_a_late_payment_whose_hold_the_bounded_sweep_did_not_reach(bench: Bench) -> None:
+    """Ten units: its user's count loses a digit by expiring."""
+    await bench.open(bench.spec((999,)))
+    for call in range(2):
+        await bench.ledger.reserve("s1", [order(f"u{call}-{number}", "c") for number in range(60)])
+    ann = id_of(await bench.buy("ann", "c1", (0, 10)))
+    await bench.advance(HOLD_MS)
+    change = await bench.ledger.confirm(ann, command_id="p")
+    assert change.changed and change.reservation.state is ReservationState.CONFIRMED
+    assert units(change.view) == (989, 0, 10)
+    assert await bench.ledger.reservations_of("s1", "ann") == [change.reservation]
+    folded = fold(await bench.feed())
+    assert folded.buyers["ann"].units == 10 and folded.state[Ref("ann", 0)] is ReservationState.CONFIRMED
+
+
+@pytest.mark.parametrize("why", ["units", "limit", "closed", "clock", "frozen"])
+async def test_a_late_payment_that_cannot_be_had_is_due_back_for_good(bench: Bench, why: str) -> None:
+    await bench.open(bench.spec((4,), limit=2))
+    ann = id_of(await bench.buy("ann", "c1", (0, 2)))
+    await bench.ledger.release(ann, command_id="r")
+    match why:
+        case "units":
+            await bench.ledger.adjust("s1", "i0", -3, actor="eve", reason="", command_id="a1")
+        case "limit":
+            await bench.buy("ann", "c2")
+        case "closed":
+            await bench.ledger.close("s1", actor="eve", command_id="x")
+        case "clock":
+            await bench.advance(SALE_MS)
+        case "frozen":
+            seen = await bench.ledger.view("s1")
+            bench.ledger.learn(StockView("s1", seen.epoch, 99, SaleStatus.OPEN, {"i0": 0}, 0, 1))
+    before = await bench.ledger.view("s1")
+    change = await bench.ledger.confirm(ann, command_id="p")
+    assert change.changed and change.reservation.state is ReservationState.REFUND_DUE
+    assert (change.view.available, change.view.held) == (before.available, before.held)
+    last = (await bench.feed())[-1]
+    assert isinstance(last, RefundDue) and last.command_id == "p"
+    if why == "units":
+        await bench.ledger.adjust("s1", "i0", 3, actor="eve", reason="", command_id="a2")
+    again = await bench.ledger.confirm(ann, command_id="p")
+    assert not again.changed and again.reservation == change.reservation
+    with pytest.raises(WrongStateError):
+        await bench.ledger.return_order(ann, command_id="b", limit_back=True)
+    fold(await bench.feed())
+
+
+async def test_a_late_payment_fits_a_limit_that_is_just_enough(bench: Bench) -> None:
+    await bench.open(bench.spec((3, 1), limit=3))
+    ann = id_of(await bench.buy("ann", "c1", (0, 1), (1, 1)))
+    await bench.ledger.release(ann, command_id="r")
+    await bench.buy("ann", "c2")
+    change = await bench.ledger.confirm(ann, command_id="p")
+    assert change.reservation.state is ReservationState.CONFIRMED
+    assert (change.view.available, change.view.confirmed) == ({"i0": 1, "i1": 0}, {"i0": 1, "i1": 1})
+    assert (await bench.buy("ann", "c3")).outcome is Outcome.LIMIT_REACHED
+    fold(await bench.feed())
+
+
+async def test_a_paused_sale_takes_late_payments(bench: Bench) -> None:
+    await bench.open(bench.spec((1,)))
+    ann = id_of(await bench.buy("ann", "c1"))
+    await bench.ledger.release(ann, command_id="r")
+    await bench.ledger.pause("s1", actor="eve", command_id="x")
+    change = await bench.ledger.confirm(ann, command_id="p")
+    assert change.reservation.state is ReservationState.CONFIRMED
+
+
+# Returns
+
+
+@pytest.mark.parametrize("limit_back", [True, False])
+async def test_a_return_gives_units_back_and_the_limit_if_asked_to(bench: Bench, limit_back: bool) -> None:
+    await bench.open(bench.spec((2,), limit=2))
+    ann = id_of(await bench.buy("ann", "c1", (0, 2)))
+    await bench.ledger.confirm(ann, command_id="p")
+    change = await bench.ledger.return_order(ann, command_id="b", limit_back=limit_back)
+    assert change.changed and change.reservation.state is ReservationState.RETURNED
+    assert (units(change.view), change.view.seq) == ((2, 0, 0), 4)
+    last = (await bench.feed())[-1]
+    assert isinstance(last, Returned) and (last.command_id, last.limit_back) == ("b", limit_back)
+    again = await bench.ledger.return_order(ann, command_id="b2", limit_back=not limit_back)
+    assert not again.changed and again.view == change.view
+    with pytest.raises(WrongStateError):
+        await bench.ledger.confirm(ann, command_id="p2")
+    expected = Outcome.RESERVED if limit_back else Outcome.LIMIT_REACHED
+    assert (await bench.buy("ann", "c2")).outcome is expected
+    assert (await bench.buy("bob", "c1")).outcome is Outcome.RESERVED
+    fold(await bench.feed())
+
+
+async def test_what_comes_back_after_the_close_is_available_and_not_sold(bench: Bench) -> None:
+    await bench.open(bench.spec((1,)))
+    ann = id_of(await bench.buy("ann", "c1"))
+    await bench.ledger.confirm(ann, command_id="p")
+    await bench.ledger.close("s1", actor="eve", command_id="x")
+    change = await bench.ledger.return_order(ann, command_id="b", limit_back=False)
+    assert units(change.view) == (1, 0, 0)
+    assert (await bench.buy("bob", "c1")).outcome is Outcome.CLOSED
+    fold(await bench.feed())
 
 
 async def test_a_purchase_expires_what_is_due_before_it_says_sold_out(bench: Bench) -> None:
@@ -407,6 +559,126 @@ async def test_closing_by_the_clock_is_written_down_once_by_whoever_comes_first(
     assert (await bench.ledger.view("s1")).seq == 2
 
 
+# Pausing and freezing
+
+
+async def test_a_paused_sale_sells_nothing_and_keeps_its_promises(bench: Bench) -> None:
+    await bench.open(bench.spec((3,)))
+    paid, unpaid = id_of(await bench.buy("ann", "c1")), id_of(await bench.buy("bob", "c1"))
+    view = await bench.ledger.pause("s1", actor="eve", command_id="x1")
+    assert (view.status, view.seq) == (SaleStatus.PAUSED, 4)
+    assert (await bench.buy("cat", "c1")).outcome is Outcome.PAUSED
+    assert (await bench.ledger.confirm(paid, command_id="p")).changed
+    await bench.advance(HOLD_MS)
+    swept = await bench.ledger.expire("s1")
+    assert [one.reservation_id for one in swept.expired] == [unpaid]
+    view = await bench.ledger.resume("s1", actor="dan", command_id="x2")
+    assert (view.status, view.seq) == (SaleStatus.OPEN, 7)
+    assert (await bench.buy("cat", "c1")).outcome is Outcome.RESERVED
+    switches = [row for row in await bench.feed() if isinstance(row, Paused | Resumed)]
+    assert [(type(row), row.actor, row.command_id) for row in switches] == [
+        (Paused, "eve", "x1"),
+        (Resumed, "dan", "x2"),
+    ]
+    fold(await bench.feed())
+
+
+async def test_a_pause_said_again_after_the_resume_does_not_pause_again(bench: Bench) -> None:
+    await bench.open(bench.spec((3,)))
+    await bench.ledger.pause("s1", actor="eve", command_id="x0")
+    await bench.ledger.pause("s1", actor="eve", command_id="x1")  # it changes nothing, and counts
+    resumed = await bench.ledger.resume("s1", actor="eve", command_id="x2")
+    for command_id in ("x0", "x1"):
+        assert await bench.ledger.pause("s1", actor="eve", command_id=command_id) == resumed
+    await bench.ledger.adjust("s1", "i0", 1, actor="eve", reason="", command_id="a1")
+    for wrong in (
+        bench.ledger.pause("s1", actor="eve", command_id="x2"),
+        bench.ledger.pause("s1", actor="dan", command_id="x1"),
+        bench.ledger.resume("s1", actor="eve", command_id="a1"),
+        bench.ledger.adjust("s1", "i0", 1, actor="eve", reason="", command_id="x1"),
+    ):
+        with pytest.raises(SaleConflictError):
+            await wrong
+    assert (await bench.buy("ann", "c1")).outcome is Outcome.RESERVED
+    fold(await bench.feed())
+
+
+async def test_a_sale_paused_before_it_opens_opens_paused(bench: Bench) -> None:
+    await bench.open(bench.spec((3,), opens_in_ms=1_000))
+    view = await bench.ledger.pause("s1", actor="eve", command_id="x1")
+    assert view.status is SaleStatus.SCHEDULED
+    assert (await bench.buy("ann", "c1")).outcome is Outcome.NOT_STARTED
+    await bench.advance(1_000)
+    assert (await bench.buy("ann", "c1")).outcome is Outcome.PAUSED
+
+
+@pytest.mark.parametrize("closed", [False, True])
+async def test_after_a_freeze_nothing_is_sold_or_confirmed(bench: Bench, closed: bool) -> None:
+    """Closing before the freeze or after it makes no hold payable."""
+    await bench.open(bench.spec((4,)))
+    done, kept, given = [id_of(await bench.buy(user, "c1")) for user in ("ann", "bob", "cat")]
+    await bench.ledger.confirm(done, command_id="p1")
+    if closed:
+        await bench.ledger.close("s1", actor="eve", command_id="x0")
+    froze = await bench.ledger.freeze("s1", actor="eve", command_id="x1")
+    assert froze.changed
+    assert froze.view.status is (SaleStatus.CLOSED if closed else SaleStatus.FROZEN)
+    again = await bench.ledger.freeze("s1", actor="eve", command_id="x2")
+    assert not again.changed and again.view == froze.view
+    rows = [row for row in await bench.feed() if isinstance(row, Frozen)]
+    assert [(row.reason, row.seen, row.actor, row.command_id) for row in rows] == [
+        ("ordered", "", "eve", "x1")
+    ]
+    assert (await bench.buy("dan", "c1")).outcome is (Outcome.CLOSED if closed else Outcome.FROZEN)
+    assert not (await bench.ledger.confirm(done, command_id="p1")).changed
+    for _ in range(2):
+        with pytest.raises(SaleFrozenError):
+            await bench.ledger.confirm(kept, command_id="p2")
+        await bench.ledger.close("s1", actor="eve", command_id="x3")
+    assert (await bench.ledger.release(given, command_id="r")).changed
+    refund = await bench.ledger.confirm(given, command_id="p3")
+    assert refund.reservation.state is ReservationState.REFUND_DUE
+    await bench.advance(HOLD_MS)
+    late = await bench.ledger.confirm(kept, command_id="p2")
+    assert late.changed and late.reservation.state is ReservationState.REFUND_DUE
+    assert units(late.view) == (3, 0, 1)
+    fold(await bench.feed())
+
+
+async def test_a_frozen_or_closed_sale_is_not_paused_or_resumed(bench: Bench) -> None:
+    await bench.open(bench.spec((4,)))
+    await bench.ledger.freeze("s1", actor="eve", command_id="x1")
+    for act in (bench.ledger.pause, bench.ledger.resume):
+        with pytest.raises(SaleFrozenError):
+            await act("s1", actor="eve", command_id="x2")
+    await bench.ledger.close("s1", actor="eve", command_id="x3")
+    for act in (bench.ledger.pause, bench.ledger.resume):
+        with pytest.raises(SaleClosedError):
+            await act("s1", actor="eve", command_id="x4")
+    fold(await bench.feed())
+
+
+async def test_what_is_held_is_read_whole_page_by_page(bench: Bench) -> None:
+    await bench.open(bench.spec((999,)))
+    assert await bench.ledger.held("s1") == []
+    for call in range(5):
+        await bench.ledger.reserve("s1", [order(f"u{call}-{number}", "c") for number in range(60)])
+        await bench.advance(7)
+    for user in ("u0-0", "u2-30"):
+        await bench.ledger.release(
+            (await bench.ledger.reservations_of("s1", user))[0].reservation_id, command_id="r"
+        )
+    held = await bench.ledger.held("s1")
+    assert {one.user_id for one in held} == {f"u{call}-{n}" for call in range(5) for n in range(60)} - {
+        "u0-0",
+        "u2-30",
+    }
+    assert len(held) == 298 and all(one.state is ReservationState.HELD for one in held)
+    await bench.advance(HOLD_MS - 35)
+    await bench.ledger.expire("s1")
+    assert len(await bench.ledger.held("s1")) == 298 - 59
+
+
 # What a ledger refuses
 
 
@@ -501,5 +773,7 @@ async def test_a_store_behind_what_was_seen_freezes_the_sale(bench: Bench) -> No
     assert (await bench.ledger.view("s1")).status is SaleStatus.FROZEN
     assert (await bench.buy("cat", "c1")).outcome is Outcome.FROZEN
     assert (await bench.buy("ann", "c1")).replayed
-    assert (await bench.ledger.confirm(kept, command_id="p")).changed
+    with pytest.raises(SaleFrozenError):
+        await bench.ledger.confirm(kept, command_id="p")
+    assert (await bench.ledger.release(kept, command_id="r")).changed
     fold(await bench.feed())

@@ -15,13 +15,18 @@ from liveserver.stock.rows import (
     AnyRow,
     Closed,
     Confirmed,
+    ConfirmedLate,
     Expired,
     Frozen,
     Granted,
     Opened,
+    Paused,
     Ref,
+    RefundDue,
     Released,
     Reserved,
+    Resumed,
+    Returned,
     Row,
 )
 
@@ -85,7 +90,11 @@ ann = Granted(ANN, "c1", ((0, 1),))
 again = Granted(Ref("ann", 1), "c2", ((0, 1),))
 two_more = Granted(Ref("ann", 1), "c2", ((0, 2),))
 CLOSED = one(Closed, 2, 5, actor="eve", command_id="x")
-FROZEN = one(Frozen, 2, 5, reason="behind", seen="")
+FREEZE = one(Frozen, 4, 25, reason="ordered", seen="", actor="eve", command_id="f")
+PAUSE = one(Paused, 2, 5, actor="eve", command_id="x")
+RETURN_BOB = one(Returned, 5, 40, ref=BOB, command_id="r", limit_back=True)
+CLOSE = one(Closed, 6, 130, actor="eve", command_id="x")
+FROZEN = one(Frozen, 2, 5, reason="behind", seen="", actor="", command_id="")
 
 
 @pytest.mark.parametrize(
@@ -122,12 +131,42 @@ FROZEN = one(Frozen, 2, 5, reason="behind", seen="")
         ([OPENED, reserved(2, 20, Granted(ANN, "c1", ((0, 1), (0, 1))))], Law.ITEM, "1000-2"),
         ([OPENED, reserved(2, 20, Granted(ANN, "c1", ((0, 0),)))], Law.ITEM, "1000-2"),
         ([OPENED, adjusted(2, 0)], Law.ITEM, "1000-2"),
+        ([OPENED, PAUSE, reserved(3, 20, ann)], Law.WINDOW, "1000-3"),
+        ([OPENED, CLOSED, one(Resumed, 3, 6, actor="eve", command_id="x")], Law.WINDOW, "1000-3"),
+        ([OPENED, BOUGHT, FREEZE, msgspec.structs.replace(FEED[2], first=5, last=5)], Law.WINDOW, "1000-5"),
+        ([*FEED[:4], CLOSE, one(ConfirmedLate, 7, 140, ref=BOB, command_id="p")], Law.WINDOW, "1000-7"),
+        ([*FEED[:3], one(ConfirmedLate, 5, 40, ref=BOB, command_id="p")], Law.TRANSITION, "1000-5"),
+        ([*FEED[:5], one(ConfirmedLate, 7, 140, ref=BOB, command_id="p")], Law.NEGATIVE, "1000-7"),
+        ([*FEED[:3], one(RefundDue, 5, 40, ref=ANN, command_id="p")], Law.TRANSITION, "1000-5"),
+        ([*FEED[:3], RETURN_BOB], Law.TRANSITION, "1000-5"),
     ],
 )  # fmt: skip
 def test_the_first_row_that_breaks_a_law_is_named(feed: list[AnyRow], law: Law, where: str) -> None:
     with pytest.raises(BrokenLawError) as broken:
         fold(feed)
     assert (broken.value.law, broken.value.where) == (law, where)
+
+
+@pytest.mark.parametrize("limit_back", [False, True])
+def test_what_comes_back_is_available_and_counts_against_the_limit_unless_said(limit_back: bool) -> None:
+    end = fold([*FEED[:3], one(Returned, 5, 40, ref=ANN, command_id="r", limit_back=limit_back)])
+    assert (end.available, end.confirmed) == ([2, 0], [0, 0])
+    assert end.buyers["ann"].units == (0 if limit_back else 2)
+    assert end.state[ANN] is ReservationState.RETURNED
+
+
+def test_paid_late_takes_units_anew_and_a_refund_takes_none() -> None:
+    late = fold([*FEED[:4], one(ConfirmedLate, 6, 130, ref=BOB, command_id="p")])
+    assert (late.available, late.confirmed, late.buyers["bob"].units) == ([0, 0], [3, 1], 2)
+    due = fold([*FEED[:4], one(RefundDue, 6, 130, ref=BOB, command_id="p")])
+    assert (due.available, due.confirmed, due.buyers["bob"].units) == ([1, 1], [2, 0], 0)
+    assert due.state[BOB] is ReservationState.REFUND_DUE
+
+
+def test_a_pause_ends() -> None:
+    resume = one(Resumed, 3, 6, actor="eve", command_id="y")
+    assert fold([OPENED, PAUSE]).paused
+    assert fold([OPENED, PAUSE, resume, reserved(4, 20, ann)]).held == [1, 0]
 
 
 def test_a_kind_it_cannot_fold_is_reported_not_skipped() -> None:

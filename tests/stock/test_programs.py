@@ -30,14 +30,25 @@ from liveserver.stock.port import (
     ReservationState,
     SaleItem,
     SaleSpec,
-    SaleStatus,
     StockView,
     Verdict,
     WrongStateError,
 )
-from liveserver.stock.rows import AnyRow, Closed, Confirmed, Expired, Frozen, Released, Reserved
+from liveserver.stock.rows import (
+    AnyRow,
+    Closed,
+    Confirmed,
+    ConfirmedLate,
+    Expired,
+    Frozen,
+    Ref,
+    RefundDue,
+    Released,
+    Reserved,
+    Returned,
+)
 from liveserver.stock.scripts import keys_of
-from liveserver.stock.transitions import TRANSITIONS, End
+from liveserver.stock.transitions import ANSWERED, TRANSITIONS, End
 from liveserver.valkey.connect import call_client
 from tests.clock import ManualClock
 from tests.stock.conftest import order
@@ -56,11 +67,24 @@ STEP_KINDS = (
     + ["batch"] * 6
     + ["confirm"] * 6
     + ["release"] * 4
+    + ["return"] * 3
     + ["wait"] * 3
     + ["wait for due"]
-    + ["expire", "expire", "adjust", "adjust", "adjust", "view", "lookup", "open again", "pause", "go on"]
+    + [
+        "expire",
+        "expire",
+        "adjust",
+        "adjust",
+        "adjust",
+        "view",
+        "lookup",
+        "open again",
+        "held",
+        "pause",
+        "go on",
+    ]
 )
-RARE = ["close", "lose", "wait for closing"]
+RARE = ["close", "lose", "wait for closing", "freeze"]
 
 small = st.integers(0, 11)
 steps = st.tuples(st.sampled_from(STEP_KINDS * 5 + RARE), small, small, small)
@@ -124,6 +148,12 @@ class Twins:
                 await self._end(
                     lambda ledger: ledger.release(ref, command_id=command, user_id=owner), End.RELEASE
                 )
+            case "return":
+                ref, _ = self._some_reservation(a, b, c)
+                await self._end(
+                    lambda ledger: ledger.return_order(ref, command_id=command, limit_back=b % 2 == 0),
+                    End.RETURN,
+                )
             case "wait":
                 await self._wait(1 + a * 350)
             case "wait for due":
@@ -147,12 +177,15 @@ class Twins:
                 ahead = StockView(self.sale_id, view.epoch + a % 2, view.seq + b % 3, view.status, {}, 0, 1)
                 self.real.learn(ahead)
                 self.model.learn(ahead)
-            case "pause" | "go on":  # what a later command will do
-                target = {"pause": SaleStatus.PAUSED, "go on": SaleStatus.OPEN}[kind]
-                sale = self.model.sales[self.sale_id]
-                if sale.status in (SaleStatus.OPEN, SaleStatus.PAUSED):
-                    sale.status = target
-                    await self.client.hset(keys_of(self.sale_id)[0], "status", target.value)
+            case "pause":
+                await self._both(lambda ledger: ledger.pause(self.sale_id, actor="eve", command_id=f"x{b}"))
+            case "go on":  # a few of its ids are a pause's, an adjust's
+                known = f"a{b}" if a == 0 else f"x{b + a}"
+                await self._both(lambda ledger: ledger.resume(self.sale_id, actor="eve", command_id=known))
+            case "freeze":
+                await self._both(lambda ledger: ledger.freeze(self.sale_id, actor="eve", command_id=command))
+            case "held":
+                await self._both(lambda ledger: ledger.held(self.sale_id))
             case "open again":
                 await self._both(lambda ledger: ledger.open(self.spec, command_id=command))
             case "view":
@@ -228,6 +261,7 @@ class Twins:
         self._count(feed)
 
     def _count(self, feed: list[AnyRow]) -> None:
+        state: dict[Ref, str] = {}
         for row in feed:
             self.rows[type(row).__name__] += 1
             match row:
@@ -237,10 +271,21 @@ class Twins:
                     self.transitions["held -confirm-> confirmed"] += 1
                 case Released():
                     self.transitions["held -release-> released"] += 1
+                    state[row.ref] = "released"
                 case Expired():
                     self.transitions["held -expire-> expired"] += len(row.refs)
+                    state.update(dict.fromkeys(row.refs, "expired"))
+                case ConfirmedLate():
+                    self.transitions[f"{state[row.ref]} -confirm_late-> confirmed"] += 1
+                case RefundDue():
+                    self.transitions[f"{state[row.ref]} -refund_due-> refund_due"] += 1
+                case Returned():
+                    self.transitions["confirmed -return-> returned"] += 1
+                    self.rows["limit back" if row.limit_back else "limit kept"] += 1
                 case Closed() if not row.actor:
                     self.rows["Closed by the clock"] += 1
+                case Frozen():
+                    self.rows[f"Frozen: {row.reason}"] += 1
 
 
 # ``waiting`` has no script yet; ``unavailable`` and ``pending`` are said by those who call the scripts.
@@ -248,16 +293,16 @@ SAID_BY_SCRIPTS = set(Outcome) - {Outcome.WAITING, Outcome.UNAVAILABLE, Outcome.
 
 
 def every_transition() -> set[str]:
-    """Every pair of the table's states and ends, whether it is an edge or not."""
-    reached = [ReservationState.HELD] + [state for row in TRANSITIONS.values() for state in row.values()]
-    pairs = {"-> held", "held -expire-> expired"}
-    for end in (End.CONFIRM, End.RELEASE):
-        for state in reached:
-            if state in TRANSITIONS[end]:
-                pairs.add(f"{state} -{end}-> {TRANSITIONS[end][state]}")
-            elif state in TRANSITIONS[end].values():
+    """Every edge of the table, and every pair of an end that can be asked for and a state that isn't one."""
+    pairs = {"-> held"}
+    pairs |= {f"{a} -{end}-> {b}" for end, row in TRANSITIONS.items() for a, b in row.items()}
+    for end, answered in ANSWERED.items():
+        for state in ReservationState:
+            if state in answered:
                 pairs.add(f"{state} -{end}-> unchanged")
-            else:
+            elif state not in TRANSITIONS[end] and not (
+                end is End.CONFIRM and state in TRANSITIONS[End.CONFIRM_LATE]
+            ):
                 pairs.add(f"{state} -{end}-> wrong_state")
     return pairs
 
@@ -295,10 +340,10 @@ def test_model_and_valkey_agree(valkey_url: str, capsys: pytest.CaptureFixture[s
     assert {outcome.value for outcome in SAID_BY_SCRIPTS} <= set(twins.outcomes)
     assert twins.outcomes["reserved again"] >= 1
     assert every_transition() <= set(twins.transitions)
-    assert {row.__name__ for row in (Reserved, Confirmed, Released, Expired, Closed, Frozen)} <= set(
-        twins.rows
-    )
+    assert {row.__name__ for row in AnyRow.__args__} <= set(twins.rows)
+    assert {"Frozen: behind", "Frozen: ordered"} <= set(twins.rows)
+    assert {"limit back", "limit kept"} <= set(twins.rows)
     assert twins.rows["Closed by the clock"] >= 1
-    assert {"wrong_state", "unknown_reservation", "below_held", "sale_conflict", "closed"} <= set(
+    assert {"wrong_state", "unknown_reservation", "below_held", "sale_conflict", "closed", "frozen"} <= set(
         twins.refused
     )

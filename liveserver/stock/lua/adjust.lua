@@ -12,11 +12,8 @@ local sale, refusal = begin()
 if refusal then return refusal end
 local item, delta, command = tonumber(ARGV[7]), tonumber(ARGV[8]), ARGV[11]
 local asked = ARGV[7] .. ' ' .. ARGV[8] .. ' ' .. ARGV[9] .. ' ' .. ARGV[10]
-local known = redis.call('HGET', ADJUSTS, command)
-if known == asked then return { 'ok', view_of(sale) } end
-if known then return { 'sale_conflict' } end
-if status_of(sale) == 'closed' then return { 'closed' } end
-if redis.call('HLEN', ADJUSTS) >= ADJUSTS_MAX then return { 'too_many_adjusts' } end
+local answer = asked_before(sale, command, asked)
+if answer then return answer end
 if sale.available[item] + delta < 0 then return { 'below_held', sale.available[item] } end
 
 feed_row(sale, 'adjust', 1, 'item', ARGV[7], 'delta', ARGV[8], 'actor', ARGV[9], 'reason', ARGV[10],

@@ -1,6 +1,6 @@
 -- Shared by the scripts of a sale. The ledger puts before each of them, in this order: the constants of
 -- limits.py (BUYER_RECORDS_MAX, ADJUSTS_MAX, SWEEP_ORDERS, SKEW_MS_MAX), the table of transitions.py
--- (NEXT, TARGET, COUNTED), and this file. The keys and the feed's rows are described in FEED.md.
+-- (NEXT, COUNTED), and this file. The keys and the feed's rows are described in FEED.md.
 --
 -- The scripts that write take
 --   KEYS  1 {sale:ID}:meta  2 {sale:ID}:buyers  3 {sale:ID}:feed  4 {sale:ID}:due  5 {sale:ID}:adjusts
@@ -14,7 +14,7 @@
 --   {'restarted', run}      the server runs under another run id: read its facts again
 --   {'late', now}           the call came after its last ms
 --   {'skew', now}           caller's clock and ours are too far apart to sell or expire anything
---   {'behind', epoch, seq}  less is here than the caller has seen; the sale is frozen now, if it was open
+--   {'behind', epoch, seq}  less is here than the caller has seen; the sale is frozen now
 --
 -- Integers stay below 1e14, so Lua's own number to string is exact. Every loop is over a bounded list: the
 -- orders of one call (at most 128), the items of a sale (32), the records of a buyer (64), one sweep.
@@ -38,12 +38,12 @@ end
 -- The sale as it stands: numbers, and per counter a table by item number. nil: no such sale.
 local function load()
   local got = redis.call('HMGET', META, 'epoch', 'seq', 'now', 'status', 'limit', 'hold', 'opens', 'closes',
-    'n', 'run', 'pinned_ms', 'safe')
+    'n', 'run', 'pinned_ms', 'safe', 'frozen')
   if not got[1] then return nil end
   local sale = {
     epoch = tonumber(got[1]), seq = tonumber(got[2]), now = clock(got[3], got[11]), status = got[4],
     limit = tonumber(got[5]), hold = tonumber(got[6]), opens = tonumber(got[7]), closes = tonumber(got[8]),
-    n = tonumber(got[9]), run = got[10], safe = got[12], touched = {},
+    n = tonumber(got[9]), run = got[10], safe = got[12], frozen = got[13] == '1', touched = {},
     available = {}, held = {}, confirmed = {}, adjusted = {},
   }
   local fields = {}
@@ -109,12 +109,24 @@ local function close(sale, actor, command)
   save(sale)
 end
 
--- ModelSale.freeze
-local function freeze(sale, reason, seen)
-  if sale.status ~= 'open' and sale.status ~= 'paused' then return end
-  feed_row(sale, 'freeze', 1, 'reason', reason, 'seen', seen)
-  sale.status = 'frozen'
+-- ModelSale.freeze. Answers whether it was not frozen before.
+local function freeze(sale, reason, seen, actor, command)
+  if sale.frozen then return false end
+  feed_row(sale, 'freeze', 1, 'reason', reason, 'seen', seen, 'actor', actor, 'command', command)
+  sale.frozen, sale.touched.frozen = true, '1'
+  if sale.status ~= 'closed' then sale.status = 'frozen' end
   save(sale)
+  return true
+end
+
+-- ModelSale._asked_before, of an adjust, a pause or a resume. Nil: it is new; else what to answer.
+local function asked_before(sale, command, asked)
+  local known = redis.call('HGET', ADJUSTS, command)
+  if known == asked then return { 'ok', view_of(sale) } end
+  if known then return { 'sale_conflict' } end
+  if sale.status == 'closed' then return { 'closed' } end
+  if redis.call('HLEN', ADJUSTS) >= ADJUSTS_MAX then return { 'too_many_adjusts' } end
+  return nil
 end
 
 -- Loads the sale, holds the caller's fences against it, and writes down that the clock has closed it.
@@ -129,12 +141,12 @@ local function begin()
   if sale.now > tonumber(ARGV[6]) then return nil, { 'late', sale.now } end
   if math.abs(sale.now - tonumber(ARGV[5])) > SKEW_MS_MAX then return nil, { 'skew', sale.now } end
   if sale.epoch < epoch or sale.seq < seen then
-    freeze(sale, 'behind', ARGV[1] .. '-' .. ARGV[2])
+    freeze(sale, 'behind', ARGV[1] .. '-' .. ARGV[2], '', '')
     return nil, { 'behind', sale.epoch, sale.seq }
   end
   local survived = run == sale.run or sale.safe == '1' -- what counts is how safe the run was that wrote last
   sale.run, sale.safe = run, ARGV[4]
-  if not survived then freeze(sale, 'restarted', '') end
+  if not survived then freeze(sale, 'restarted', '', '', '') end
   if sale.now >= sale.closes then close(sale, '', '') end
   return sale
 end
@@ -158,15 +170,17 @@ local function record_at(value, place)
   return { from = from, to = to, command = command, lines = lines, state = state, due = tonumber(due) }
 end
 
--- ModelSale._end: moves the record's units and answers the buyer's new value.
-local function end_record(sale, value, record, ending)
+-- ModelSale._end: moves the record's units and answers the buyer's new value. `keep`: what is freed still
+-- counts against the buyer's limit.
+local function end_record(sale, value, record, ending, keep)
   local before, after = record.state, NEXT[ending][record.state]
   local source, target = COUNTED[before] or AVAILABLE, COUNTED[after] or AVAILABLE
   local used = tonumber(string.match(value, '^%d+'))
   each_line(record.lines, function(item, units)
     add(sale, source, item, -units)
     add(sale, target, item, units)
-    if COUNTED[before] and not COUNTED[after] then used = used - units end
+    if COUNTED[before] and not COUNTED[after] and not keep then used = used - units end
+    if COUNTED[after] and not COUNTED[before] then used = used + units end
   end)
   record.state = after
   return used .. string.sub(value, string.find(value, ';', 1, true), record.from - 1)
@@ -178,19 +192,16 @@ local function told(user, place, record)
   return user .. ' ' .. place .. ' ' .. record.command .. ' ' .. record.lines .. ' ' .. record.state .. record.due
 end
 
--- ModelSale.sweep: expires what is due: whole calls, oldest first, until they held SWEEP_ORDERS orders.
--- A step of its own, whole before anything after it. Answers what expired, as `told`, and whether more is due.
--- O(log n + r), r the orders of the calls swept (below SWEEP_ORDERS + 128).
-local function sweep(sale)
-  local due = redis.call('ZRANGE', DUE, '-inf', sale.now, 'BYSCORE', 'LIMIT', 0, SWEEP_ORDERS + 1)
-  if #due == 0 then return {}, 0 end
-  local users, places, swept = {}, {}, {}
-  for k = 1, #due do
+-- Who was granted what by these calls (members of `due`), until they granted SWEEP_ORDERS orders: users,
+-- places, and how many of the calls were read.
+local function granted_by(calls)
+  local users, places, read = {}, {}, 0
+  for k = 1, #calls do
     if #users >= SWEEP_ORDERS then break end
-    local epoch, seq = string.match(due[k], '^(%d+)%-0*(%d+)$')
+    local epoch, seq = string.match(calls[k], '^(%d+)%-0*(%d+)$')
     local id = epoch .. '-' .. seq
     local entry = redis.call('XRANGE', FEED, id, id)[1]
-    swept[k] = due[k]
+    read = k
     for f = 1, #entry[2], 2 do
       if entry[2][f] == 'orders' then
         for user, place in string.gmatch(entry[2][f + 1], '([^ \n]+) (%d+) [^\n]+') do
@@ -199,6 +210,16 @@ local function sweep(sale)
       end
     end
   end
+  return users, places, read
+end
+
+-- ModelSale.sweep: expires what is due: whole calls, oldest first, until they held SWEEP_ORDERS orders.
+-- A step of its own, whole before anything after it. Answers what expired, as `told`, and whether more is due.
+-- O(log n + r), r the orders of the calls swept (below SWEEP_ORDERS + 128).
+local function sweep(sale)
+  local due = redis.call('ZRANGE', DUE, '-inf', sale.now, 'BYSCORE', 'LIMIT', 0, SWEEP_ORDERS + 1)
+  if #due == 0 then return {}, 0 end
+  local users, places, swept = granted_by(due)
   local values, known, rows, expired, changed = redis.call('HMGET', BUYERS, unpack(users)), {}, {}, {}, {}
   for k = 1, #users do
     local user = users[k]
@@ -217,33 +238,58 @@ local function sweep(sale)
     redis.call('HSET', BUYERS, unpack(changed))
     save(sale)
   end
-  redis.call('ZREM', DUE, unpack(swept))
-  return expired, #due > #swept and 1 or 0
+  redis.call('ZREM', DUE, unpack(due, 1, swept))
+  return expired, #due > swept and 1 or 0
 end
 
--- ModelSale.finish: the whole of confirm.lua and release.lua.
-local function finish(ending)
+-- ModelSale._payment: which end a payment is.
+local function payment(sale, value, record)
+  if not NEXT.confirm_late[record.state] then return 'confirm' end
+  local asked, enough = 0, sale.status == 'open' or sale.status == 'paused'
+  each_line(record.lines, function(item, units)
+    asked = asked + units
+    if sale.available[item] < units then enough = false end
+  end)
+  if sale.limit > 0 and tonumber(string.match(value, '^%d+')) + asked > sale.limit then enough = false end
+  return enough and 'confirm_late' or 'refund_due'
+end
+
+-- ModelSale.finish: the whole of confirm.lua, release.lua and return.lua. `limit`: 'back' or 'kept', of a return.
+local function finish(ending, limit)
   local sale, refusal = begin()
   if refusal then return refusal end
   local user, place, command = ARGV[7], tonumber(ARGV[8]), ARGV[9]
+  local named = user .. ' ' .. place
   local value = redis.call('HGET', BUYERS, user)
   local record = value and record_at(value, place)
   if not record then return { 'no_reservation' } end
+  local overdue = COUNTED[record.state] == HELD and record.due <= sale.now
   local expired, changed = {}, 0
-  if record.state ~= TARGET[ending] then
-    if COUNTED[record.state] == HELD and record.due <= sale.now then
-      value = end_record(sale, value, record, 'expire')
-      feed_row(sale, 'expire', 1, 'reservations', user .. ' ' .. place)
-      expired[1] = told(user, place, record)
-    elseif NEXT[ending][record.state] then
-      value = end_record(sale, value, record, ending)
-      feed_row(sale, ending, 1, 'reservation', user .. ' ' .. place, 'command', command)
-      changed = 1
+  if ending == 'confirm' and (overdue or NEXT.confirm_late[record.state]) then
+    expired = sweep(sale)
+    value = redis.call('HGET', BUYERS, user)
+    record = record_at(value, place)
+  end
+  if overdue and COUNTED[record.state] == HELD then
+    value = end_record(sale, value, record, 'expire')
+    feed_row(sale, 'expire', 1, 'reservations', named)
+    expired[#expired + 1] = told(user, place, record)
+    redis.call('HSET', BUYERS, user, value)
+    save(sale)
+    record = record_at(value, place)
+  end
+  if ending == 'confirm' then ending = payment(sale, value, record) end
+  if NEXT[ending][record.state] then
+    if ending == 'confirm' and sale.frozen then return { 'frozen' } end
+    value = end_record(sale, value, record, ending, limit == 'kept')
+    if limit then
+      feed_row(sale, ending, 1, 'reservation', named, 'command', command, 'limit', limit)
+    else
+      feed_row(sale, ending, 1, 'reservation', named, 'command', command)
     end
-    if #expired + changed > 0 then
-      redis.call('HSET', BUYERS, user, value)
-      save(sale)
-    end
+    redis.call('HSET', BUYERS, user, value)
+    save(sale)
+    changed = 1
   end
   return { 'ok', view_of(sale), told(user, place, record), changed, expired }
 end

@@ -1,0 +1,21 @@
+"""``pauseSale``: nothing is sold for now; what is held may be paid, and its time runs on."""
+
+from __future__ import annotations
+
+from protocol.commands import PauseSale
+from protocol.replies import Done
+
+from .ports import Context
+from .reservations import ledger_errors
+from .sales import sale_of_room
+from .session import Session
+
+
+async def handle(context: Context, session: Session, command: PauseSale) -> Done:
+    await sale_of_room(context, command.room, command.sale_id)
+    with ledger_errors():
+        view = await context.stock.ledger.pause(
+            command.sale_id, actor=session.who.user_id, command_id=command.id
+        )
+    context.stock.observe(view)
+    return Done(id=command.id, t=context.clock.now_ms())

@@ -1,0 +1,170 @@
+"""What becomes of a reservation after its hold, and of a sale that is stopped in the middle."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import urllib.request
+from typing import Any
+from urllib.parse import quote
+
+from liveserver.app import Running
+from protocol import commands as c
+from protocol.events import SaleRestocked, SaleSoldOut
+from protocol.frames import Frame
+from protocol.replies import Done, PurchaseOutcome, ReservationChanged
+from protocol.types import OrderLine
+
+from .raw import Raw
+from .shop import list_oil, open_oil_sale
+
+
+class OrderService:
+    """Over REST, as a shop's backend does it."""
+
+    def __init__(self, server: Running) -> None:
+        self._url = server.http_url
+        self._token = server.mint("service", "orders")
+
+    async def post(self, reservation_id: str, verb: str, key: str, body: object = None) -> Any:
+        path = f"/v1/reservations/{quote(reservation_id, safe='')}/{verb}"
+        return await self._call("POST", path, key, b"" if body is None else json.dumps(body).encode())
+
+    async def orders(self, sale_id: str) -> list[tuple[str, str]]:
+        """(user, state) of every change, in the feed's order."""
+        page = await self._call("GET", f"/v1/sales/{sale_id}/orders")
+        return [(row["userId"], row["reservation"]["state"]) for row in page["orders"]]
+
+    async def _call(self, method: str, path: str, key: str = "", body: bytes | None = None) -> Any:
+        headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
+        if key:
+            headers["Idempotency-Key"] = key
+        request = urllib.request.Request(f"{self._url}{path}", body, headers, method=method)
+
+        def ask() -> Any:
+            with urllib.request.urlopen(request, timeout=5) as answer:
+                return json.loads(answer.read())
+
+        return await asyncio.to_thread(ask)
+
+
+async def hold(buyer: Raw, command_id: str) -> str:
+    command = c.Purchase(id=command_id, room="r1", sale_id="s1", lines=[OrderLine(item_id="jar")])
+    outcome = await buyer.ask(command, PurchaseOutcome)
+    assert outcome.reservation is not None, outcome
+    return outcome.reservation.reservation_id
+
+
+async def give_up(buyer: Raw, reservation_id: str) -> None:
+    released = await buyer.ask(
+        c.Release(id=buyer.new_id(), reservation_id=reservation_id), ReservationChanged
+    )
+    assert released.reservation.state == "released"
+
+
+async def kinds_of(buyer: Raw, kind: str) -> list[str]:
+    """Every notice so far, once one of this kind was heard."""
+    await buyer.until(lambda message: getattr(message, "kind", "") == kind)
+    return [str(notice.kind) for notice in buyer.notices()]
+
+
+async def test_late_payments_and_a_return_reach_everybody_they_concern(server: Running) -> None:
+    service = OrderService(server)
+    async with (
+        Raw(server.url, server.mint("streamer", "eve")) as eve,
+        Raw(server.url, server.mint("viewer", "ann")) as ann,
+        Raw(server.url, server.mint("viewer", "bob")) as bob,
+    ):
+        for one in (eve, ann, bob):
+            await one.join("r1")
+        await list_oil(eve, stock=1)
+        await open_oil_sale(eve, limit=1)
+
+        first = await hold(ann, "a1")
+        await give_up(ann, first)
+        late = await service.post(first, "confirm", "pay-1")
+        assert late["state"] == "confirmed"
+        assert await kinds_of(ann, "reservationConfirmed") == ["reservationConfirmed"]
+        await eve.see_event(SaleSoldOut)
+        sold_out_at = len(eve.heard)
+
+        back = await service.post(first, "return", "back-1", {"limitBack": True})
+        assert back["state"] == "returned"
+        assert await service.post(first, "return", "back-2") == back
+        await eve.see_event(SaleRestocked, after=sold_out_at)
+        assert await kinds_of(ann, "reservationReturned") == ["reservationConfirmed", "reservationReturned"]
+
+        second = await hold(ann, "a2")
+        await give_up(ann, second)
+        taken = await hold(bob, "b1")
+        gone = await service.post(second, "confirm", "pay-2")
+        assert gone["state"] == "refund_due"
+        await give_up(bob, taken)
+        assert await service.post(second, "confirm", "pay-2") == gone, "for good, though one is there again"
+        await kinds_of(ann, "reservationRefundDue")
+        assert (await ann.refused(c.Release(id="x", reservation_id=second))).code == "wrong_state"
+        told = [str(notice.kind) for notice in ann.notices()]
+        assert told == ["reservationConfirmed", "reservationReturned", "reservationRefundDue"]
+
+        assert await service.orders("s1") == [
+            ("ann", "held"),
+            ("ann", "released"),
+            ("ann", "confirmed"),
+            ("ann", "returned"),
+            ("ann", "held"),
+            ("ann", "released"),
+            ("bob", "held"),
+            ("ann", "refund_due"),
+            ("bob", "released"),
+        ]
+
+
+async def see_status(who: Raw, status: str) -> None:
+    await who.until(
+        lambda m: (
+            isinstance(m, Frame) and m.state is not None and any(s.status == status for s in m.state.stock)
+        )
+    )
+
+
+async def test_a_pause_and_a_freeze_reach_the_room_and_the_holders(server: Running) -> None:
+    async with (
+        Raw(server.url, server.mint("streamer", "eve")) as eve,
+        Raw(server.url, server.mint("viewer", "ann")) as ann,
+        Raw(server.url, server.mint("viewer", "bob")) as bob,
+        Raw(server.url, server.mint("service", "orders")) as orders,
+    ):
+        for one in (eve, ann, bob):
+            await one.join("r1")
+        await list_oil(eve, stock=9)
+        await open_oil_sale(eve)
+        held, given_up = await hold(ann, "a1"), await hold(bob, "b1")
+        await give_up(bob, given_up)
+
+        forbidden = [
+            kind(id="x", room="r1", sale_id="s1") for kind in (c.PauseSale, c.ResumeSale, c.FreezeSale)
+        ]
+        for command in forbidden:
+            assert (await ann.refused(command)).code == "forbidden"
+        await eve.ask(c.PauseSale(id="p1", room="r1", sale_id="s1"), Done)
+        await see_status(ann, "paused")
+        buy = c.Purchase(id="b2", room="r1", sale_id="s1", lines=[OrderLine(item_id="jar")])
+        assert (await bob.ask(buy, PurchaseOutcome)).outcome == "paused"
+        await orders.ask(c.ResumeSale(id="p2", room="r1", sale_id="s1"), Done)
+        await eve.ask(c.PauseSale(id="p1", room="r1", sale_id="s1"), Done)
+        assert (await bob.ask(buy, PurchaseOutcome)).outcome == "reserved"
+
+        await orders.ask(c.FreezeSale(id="f1", room="r1", sale_id="s1"), Done)
+        await see_status(ann, "frozen")
+        await kinds_of(ann, "reservationFrozen")
+        await kinds_of(bob, "reservationFrozen")
+        await orders.ask(c.FreezeSale(id="f2", room="r1", sale_id="s1"), Done)
+        assert (await eve.refused(c.ResumeSale(id="p3", room="r1", sale_id="s1"))).code == "frozen"
+        refused = await orders.refused(c.Confirm(id="k1", reservation_id=held))
+        assert (refused.code, refused.field) == ("frozen", "reservationId")
+        refund = await orders.ask(c.Confirm(id="k2", reservation_id=given_up), ReservationChanged)
+        assert refund.reservation.state == "refund_due"
+        assert await kinds_of(bob, "reservationRefundDue") == ["reservationFrozen", "reservationRefundDue"]
+        assert [notice.kind for notice in ann.notices()] == ["reservationFrozen"]
+        unknown = await orders.refused(c.FreezeSale(id="f3", room="r1", sale_id="nope"))
+        assert unknown.code == "unknown_sale"
