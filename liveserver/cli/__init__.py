@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import sys
 
+INTERRUPTED = 130
+
 
 def main() -> None:
     try:
@@ -20,4 +22,6 @@ def main() -> None:
             file=sys.stderr,
         )
         raise SystemExit(1) from None
+    except KeyboardInterrupt:  # while we were still being loaded
+        raise SystemExit(INTERRUPTED) from None
     run()

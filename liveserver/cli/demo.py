@@ -32,6 +32,8 @@ from rich.console import Console
 from liveserver.app import Running, StoreUnfitError, running
 from liveserver.cli.demo_screen import Screen
 from liveserver.cli.logs import configure_logging
+from liveserver.cli.serve import why
+from liveserver.cli.settings import settings
 from liveserver.config import Settings
 from liveserver.store.binary import NoStoreError
 from liveserver.store.datadir import DataDirInUseError
@@ -99,13 +101,13 @@ def demo(
             report=report,
             headless=headless,
         )
-        settings = Settings(
+        chosen = settings(
             port=port, data_dir=data_dir, redis_url="", secret=secrets.token_urlsafe(48), log_level="warning"
         )
         try:
-            code = uvloop.run(night.run(settings))
+            code = uvloop.run(night.run(chosen))
         except (NoStoreError, DataDirInUseError, StoreStartError, StoreUnfitError, OSError) as error:
-            typer.echo(f"the demo can't start: {error}", err=True)
+            typer.echo(f"the demo can't start: {why(error, chosen.host, port)}", err=True)
             code = 2
     raise typer.Exit(code)
 
@@ -155,7 +157,10 @@ class _Demo:
             proved = await self._prove(server)
             if self.headless:
                 await self._end(stack)
-            holds = await self._verdict() and proved
+            verdict = await self._verdict()
+            if self.stop.is_set() and None in (proved, verdict) and False not in (proved, verdict):
+                return STOPPED  # nothing was found by then, so nothing is kept
+            holds = proved is True and verdict is True
             self._write_report(holds)
             if not holds:
                 self._keep_journal()
@@ -261,21 +266,21 @@ class _Demo:
         with (self.journal / "exits.jsonl").open("ab") as file:
             file.write(orjson.dumps({"k": "exit", "name": name, "code": code}) + b"\n")
 
-    async def _prove(self, server: Running) -> bool:
+    async def _prove(self, server: Running) -> bool | None:
         """Every sale from its own feed, as anybody could while it sells."""
         return await self._judged("liveserver", "ledger", "verify", "--redis-url", server.store_url)
 
-    async def _verdict(self) -> bool:
+    async def _verdict(self) -> bool | None:
         """Judge the journal."""
         return await self._judged("loadtest", "verdict", str(self.journal), "--report", str(self._checks))
 
-    async def _judged(self, *command: str) -> bool:
-        """By a module in a process of its own that writes to our own output."""
+    async def _judged(self, *command: str) -> bool | None:
+        """By a module in a process of its own that writes to our own output. ``None``: it did not finish."""
         process = await asyncio.create_subprocess_exec(sys.executable, "-m", *command, start_new_session=True)
         judged, stop = asyncio.create_task(process.wait()), asyncio.create_task(self.stop.wait())
         try:
             await asyncio.wait({judged, stop}, timeout=VERDICT_S_MAX, return_when=asyncio.FIRST_COMPLETED)
-            return judged.done() and judged.result() == 0
+            return judged.result() == 0 if judged.done() else None
         finally:
             stop.cancel()
             if process.returncode is None:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import signal
 from pathlib import Path
 from typing import Annotated
 
 import typer
 import uvloop
-from pydantic import ValidationError
 from redis.exceptions import RedisError
 
 from liveserver.app import StoreLostError, StoreUnfitError, running
 from liveserver.cli.logs import configure_logging
+from liveserver.cli.settings import settings
 from liveserver.config import Settings
 from liveserver.store.binary import NoStoreError
 from liveserver.store.datadir import DataDirInUseError
@@ -36,7 +37,7 @@ CANNOT_SERVE = (
 
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port; 0 takes any free one.")] = 8080,
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="Port; 0 takes any free one.")] = 8080,
     data_dir: Annotated[
         Path,
         typer.Option(
@@ -58,18 +59,21 @@ def serve(
     Example:  liveserver serve --port 8080 --data-dir ./live-data
     """
     configure_logging(json=log_json)
+    chosen = settings(host=host, port=port, data_dir=data_dir, redis_url=redis_url, log_json=log_json)
     try:
-        settings = Settings(host=host, port=port, data_dir=data_dir, redis_url=redis_url, log_json=log_json)
-    except ValidationError as error:
-        for one in error.errors():
-            name = "_".join(str(part) for part in one["loc"])
-            typer.echo(f"LIVESERVER_{name.upper()}: {one['msg']}", err=True)
-        raise typer.Exit(2) from None
-    try:
-        uvloop.run(_serve(settings))
+        uvloop.run(_serve(chosen))
     except CANNOT_SERVE as error:
-        typer.echo(f"cannot serve: {error}", err=True)
+        typer.echo(f"cannot serve: {why(error, host, port)}", err=True)
         raise typer.Exit(1) from None
+
+
+def why(error: Exception, host: str, port: int) -> str:
+    """The error, and for an address that can't be had also which, and what to do."""
+    if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+        return f"{host}:{port} is in use: stop what listens there, or give another --port (0: any free one)"
+    if isinstance(error, OSError) and error.errno == errno.EADDRNOTAVAIL:
+        return f"{host} is no address of this machine: give another --host"
+    return str(error)
 
 
 async def _serve(settings: Settings) -> None:

@@ -10,7 +10,8 @@ import typer
 
 from liveserver.cli.parsing import duration_ms
 from liveserver.cli.serve import DATA_DIR
-from liveserver.config import SecretMissingError, Settings
+from liveserver.cli.settings import settings
+from liveserver.config import SecretMissingError
 from liveserver.edge.tokens import TokenConfig, Tokens
 from protocol.types import Role
 
@@ -40,10 +41,12 @@ def token(
         ttl_ms = duration_ms(ttl)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--ttl") from None
-    settings = Settings()
+    if ttl_ms == 0:
+        raise typer.BadParameter("a token that lives 0 ms is of no use: write it like 1h", param_hint="--ttl")
+    chosen = settings()
     try:
         config = TokenConfig(
-            secret=settings.resolve_secret(data_dir), issuer=settings.issuer, audience=settings.audience
+            secret=chosen.resolve_secret(data_dir), issuer=chosen.issuer, audience=chosen.audience
         )
         minted = Tokens(config).mint(
             user, role, room, now_ms=time.time_ns() // 1_000_000, ttl_ms=ttl_ms, name=name or user, fan=fan

@@ -36,6 +36,7 @@ COMMENTS_MAX = 200
 COLOURS = ("cyan", "green", "yellow", "blue", "magenta", "bright_red", "bright_cyan", "bright_green")
 ROLE_MARKS = {"streamer": "[host] ", "moderator": "[mod] ", "service": "[staff] "}
 NARROW_COLUMNS = 100
+CART_FRAME_ROWS = 6  # border and padding above and below, the table's head and its rule
 
 
 def plain(text: str) -> str:
@@ -119,7 +120,8 @@ def picture(
         table(mirror, server_ms), title=f"小黄车 cart · {len(mirror.listings)}", border_style="yellow"
     )
     if width < NARROW_COLUMNS:
-        cart_rows = min(max(4, len(mirror.listings) + 4), room_rows // 2)
+        items = sum(len(each.items) for each in mirror.listings)
+        cart_rows = min(CART_FRAME_ROWS + max(1, items), room_rows // 2)
         body.split_column(Layout(_chat(comments, room_rows - cart_rows)), Layout(cart, size=cart_rows))
     else:
         body.split_row(Layout(_chat(comments, room_rows), ratio=2), Layout(cart, ratio=3))

@@ -23,6 +23,20 @@ def mint(*words: str, secret: str = "") -> Result:
     return CliRunner().invoke(app, list(words), env={"LIVESERVER_SECRET": secret})
 
 
+@pytest.mark.parametrize(
+    ("name", "text"), [("SESSIONS_MAX", "many"), ("ALLOWED_ORIGINS", "http://shop.example")]
+)
+def test_a_wrong_setting_is_named(name: str, text: str) -> None:
+    refused = CliRunner().invoke(app, ["--user", "anna"], env={f"LIVESERVER_{name}": text})
+    assert refused.exit_code == 2 and isinstance(refused.exception, SystemExit)
+    assert name in refused.stderr.upper() and "Traceback" not in refused.stderr
+
+
+def test_a_token_lives_a_while() -> None:
+    refused = mint("--user", "anna", "--ttl", "0s", secret=SECRET)
+    assert refused.exit_code == 2 and "--ttl" in refused.stderr
+
+
 def test_the_servers_own_secret(tmp_path: Path) -> None:
     minted = mint(
         *("--role", "streamer", "--user", "anna", "--name", "安娜", "--fan", "--ttl", "2h"),

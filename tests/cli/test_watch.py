@@ -125,6 +125,16 @@ def test_the_picture_holds_it_all(width: int) -> None:
         assert part in text, part
 
 
+def test_a_narrow_terminal_shows_every_variant() -> None:
+    drawn = picture(room(), Comments(), connection="connected", server_ms=T, width=80, height=24)
+    console = Console(file=StringIO(), width=80, height=24)
+    console.print(drawn)
+    assert isinstance(console.file, StringIO)
+    text = console.file.getvalue()
+    for each in (*SWEATER.items, *SAUCE.items):
+        assert f"¥{each.price_fen / 100:.2f}" in text and each.variant in text
+
+
 def test_lines_say_each_event() -> None:
     mirror = room(sale("s1", SWEATER))
     assert lines(happened(events.ExplainingStarted(listing_id="sweater")), mirror) == [

@@ -1,0 +1,30 @@
+"""``liveserver serve`` says what is in the way."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+SECONDS_MAX = 60
+
+
+def test_a_port_in_use_is_named(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        refused = subprocess.run(
+            [
+                *(sys.executable, "-m", "liveserver", "serve"),
+                *("--port", str(port), "--data-dir", str(tmp_path)),
+            ],
+            env={**os.environ, "LIVESERVER_REDIS_URL": ""},
+            capture_output=True,
+            text=True,
+            timeout=SECONDS_MAX,
+        )
+    assert refused.returncode == 1
+    assert f"127.0.0.1:{port} is in use" in refused.stderr and "--port" in refused.stderr
