@@ -1,8 +1,8 @@
 """``openSale``: the stock of a listing's items becomes a sale.
 
-Order of steps: announce the sale to the room (so every process that holds it will look it up), open it
-in the ledger, tell the room. Each step may be done twice, so a crash between them is healed by the same
-command sent again: it takes over the times of the sale it finds.
+Order of steps: look whose the sale is, if it is there; announce it to the room (so every process that
+holds it will look it up); open it in the ledger; tell the room. Each step may be done twice, so a crash
+between them is healed by the same command sent again: it takes over the times of the sale it finds.
 """
 
 from __future__ import annotations
