@@ -3,8 +3,8 @@
 Nearly every frame is one whole, uncompressed message: it is found, unmasked and handed on without an object
 of its own. All others go through ``websockets``' ``Frame``, ``PerMessageDeflate`` and ``Close``, so there is
 one opinion on extensions and control frames. What that library's ``ServerProtocol`` says of a stream is said
-here, in the same words; a test holds that. Measured: that one takes 4 to 5.6 times as long for a frame (2.4 µs
-to 0.43), and 1.4 KB a connection to 0.12.
+here, in the same words; a test holds that. Measured: that one takes 4 to 5.6 times as long for a frame
+(2.4 µs to 0.43), and 1.4 KB a connection to 0.12.
 
 What holds:
 - how the bytes were split makes no difference;
