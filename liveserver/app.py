@@ -132,7 +132,12 @@ async def running(
         law = Conservation()
         broadcaster = Broadcaster(asyncio.get_running_loop())
         store = ValkeyRoomStore(calls, on_server_time=steered.observe)
-        ledger = ValkeyLedger(calls, clock, on_expired=lambda expired: desk.expired(expired))
+        ledger = ValkeyLedger(
+            calls,
+            clock,
+            on_expired=lambda expired: desk.expired(expired),
+            on_lined=lambda lined: desk.lined(lined),
+        )
         desk = StockDesk(
             ledger,
             clock,

@@ -24,6 +24,9 @@ from liveserver.stock.rows import (
     Reserved,
     Resumed,
     Returned,
+    Served,
+    Skipped,
+    Waited,
 )
 
 
@@ -36,6 +39,7 @@ class Fold(msgspec.Struct):
     state: dict[Ref, S] = {}
     lines: dict[Ref, tuple[tuple[int, int], ...]] = {}
     due_ms: dict[Ref, int] = {}
+    line: list[list[Ref]] = []  # who waits, per item
     used: Counter[str] = msgspec.field(default_factory=Counter)
     seq: int = 0
 
@@ -52,7 +56,13 @@ def fold(rows: Sequence[AnyRow]) -> Fold:
     so_far.available = list(so_far.initial)
     so_far.held, so_far.confirmed, so_far.adjusted = ([0] * len(spec.items) for _ in range(3))
 
+    so_far.line = [[] for _ in spec.items]
+
     def end(ref: Ref, state: S, at_ms: int) -> None:
+        if so_far.state[ref] is S.WAITING and state is S.RELEASED:
+            so_far.state[ref] = state
+            so_far.line[so_far.lines[ref][0][0]].remove(ref)
+            return
         assert so_far.state[ref] is S.HELD, f"{ref} ended twice"
         assert (at_ms >= so_far.due_ms[ref]) == (state is S.EXPIRED), f"{ref} {state} at the wrong time"
         so_far.state[ref] = state
@@ -67,6 +77,7 @@ def fold(rows: Sequence[AnyRow]) -> Fold:
         so_far.state[ref] = state
         if state is S.CONFIRMED:
             for item, units in so_far.lines[ref]:
+                assert not so_far.line[item], "paid late, and somebody waited"
                 so_far.available[item] -= units
                 so_far.confirmed[item] += units
                 so_far.used[ref.user_id] += units
@@ -109,10 +120,40 @@ def fold(rows: Sequence[AnyRow]) -> Fold:
                     so_far.state[order.ref], so_far.lines[order.ref] = S.HELD, order.lines
                     so_far.due_ms[order.ref] = row.due_ms
                     for item, units in order.lines:
+                        assert not so_far.line[item], "granted, and somebody waited"
                         so_far.available[item] -= units
                         so_far.held[item] += units
                         so_far.used[user_id] += units
                     assert not spec.limit_per_user or so_far.used[user_id] <= spec.limit_per_user
+                    check()
+            case Waited():
+                assert not stopped and not paused and changes == len(row.orders)
+                for order in row.orders:
+                    user_id = order.ref.user_id
+                    assert (user_id, order.command_id) not in commands, "a command took effect twice"
+                    assert order.ref.place == sum(ref.user_id == user_id for ref in so_far.state)
+                    commands.add((user_id, order.command_id))
+                    so_far.state[order.ref], so_far.lines[order.ref] = S.WAITING, order.lines
+                    ((item, units),) = order.lines
+                    assert units == 1 and (not so_far.available[item] or so_far.line[item])
+                    so_far.line[item].append(order.ref)
+                assert sum(map(len, so_far.line)) <= spec.waitlist
+            case Skipped():
+                assert not stopped and not paused and changes == len(row.refs) and spec.limit_per_user
+                for ref in row.refs:
+                    so_far.line[so_far.lines[ref][0][0]].remove(ref)
+                    so_far.state[ref] = S.RELEASED
+            case Served():
+                assert not stopped and not paused and changes == len(row.refs)
+                assert row.due_ms == row.at_ms + spec.hold_ms
+                for ref in row.refs:
+                    item = so_far.lines[ref][0][0]
+                    assert so_far.line[item].pop(0) == ref, "somebody was overtaken"
+                    so_far.state[ref], so_far.due_ms[ref] = S.HELD, row.due_ms
+                    so_far.available[item] -= 1
+                    so_far.held[item] += 1
+                    so_far.used[ref.user_id] += 1
+                    assert not spec.limit_per_user or so_far.used[ref.user_id] <= spec.limit_per_user
                     check()
             case Confirmed():
                 assert changes == 1 and not frozen, "confirmed after the freeze"
