@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from liveserver.core.clock import Clock
 from liveserver.core.identity import Identity
@@ -90,9 +91,10 @@ class Stock(Protocol):
     @property
     def durability(self) -> str: ...
 
-    async def purchase(self, sale_id: str, order: Order, *, attempt: int) -> Verdict:
-        """Gathered with the orders of this moment; never raises for the ledger's troubles, but for an
-        unknown sale or item. ``attempt`` 0: this command id was never sent before."""
+    def purchase(self, sale_id: str, order: Order, *, attempt: int) -> Verdict | asyncio.Future[Verdict]:
+        """At once if it is known to be sold out, else gathered with the orders of this moment. The future
+        never raises for the ledger's troubles, but ``LedgerError`` for an unknown sale or item.
+        ``attempt`` 0: this command id was never sent before."""
         ...
 
     def observe(self, view: StockView) -> None:
@@ -135,4 +137,12 @@ class Context(Protocol):
         ...
 
 
-Answer = Awaitable[Reply | None] | Reply | None
+class Later(NamedTuple):
+    """A reply that needs no task: once ``asked`` is done, ``reply`` makes it of that. It may raise
+    ``CommandError``, as handlers do."""
+
+    asked: asyncio.Future[Any]
+    reply: Callable[[asyncio.Future[Any]], Reply]
+
+
+Answer = Later | Awaitable[Reply | None] | Reply | None

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+from functools import partial
+
 from liveserver.stock.port import Line, Order, Outcome, Verdict
 from protocol.commands import Purchase
 from protocol.errors import CommandError
 from protocol.replies import PurchaseOutcome
 
 from .joined import joined_room
-from .ports import Context
+from .ports import Context, Later
 from .reservations import held, ledger_errors
 from .session import Session
 
 RETRY_MS = {Outcome.PENDING: 300, Outcome.UNAVAILABLE: 500, Outcome.FROZEN: 2_000}
 
 
-async def handle(context: Context, session: Session, command: Purchase) -> PurchaseOutcome:
+def handle(context: Context, session: Session, command: Purchase) -> PurchaseOutcome | Later:
     live = joined_room(context, session, command.room)
     if command.sale_id not in live.view.sales:
         raise CommandError("unknown_sale", field="saleId", retry_ms=200)
@@ -25,7 +28,15 @@ async def handle(context: Context, session: Session, command: Purchase) -> Purch
         lines=tuple(Line(line.item_id, line.quantity) for line in command.lines),
     )
     with ledger_errors():
-        verdict = await context.stock.purchase(command.sale_id, order, attempt=command.attempt)
+        asked = context.stock.purchase(command.sale_id, order, attempt=command.attempt)
+    if isinstance(asked, Verdict):
+        return _reply(context, command, asked)
+    return Later(asked, partial(_answer, context, command))
+
+
+def _answer(context: Context, command: Purchase, asked: asyncio.Future[Verdict]) -> PurchaseOutcome:
+    with ledger_errors():
+        verdict = asked.result()
     return _reply(context, command, verdict)
 
 

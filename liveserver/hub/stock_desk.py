@@ -7,6 +7,8 @@ at what is known to be sold out is answered by the latch, from the newest of tho
 
 from __future__ import annotations
 
+import asyncio
+
 import structlog
 
 from liveserver.commands.ports import NoticeKind
@@ -58,7 +60,12 @@ class StockDesk:
         self._rooms_of: dict[str, set[str]] = {}
         self._finished: dict[str, None] = {}  # closed, and nothing held any more
         self._gatherer = Gatherer(
-            ledger, clock, on_view=self.observe, settled=self._settled, deadline_ms=deadline_ms
+            ledger,
+            clock,
+            on_view=self.observe,
+            answered=self._answered,
+            settled=self._settled,
+            deadline_ms=deadline_ms,
         )
         self._sweeper = Sweeper(
             ledger, clock, self._swept_sales, on_expired=self.expired, on_view=self.observe
@@ -75,14 +82,12 @@ class StockDesk:
 
     # -- commands.ports.Stock --------------------------------------------------------------------------
 
-    async def purchase(self, sale_id: str, order: Order, *, attempt: int) -> Verdict:
-        verdict = self._latched(sale_id, order) if attempt == 0 else None
-        if verdict is None:
-            verdict = await self._gatherer.purchase(sale_id, order)
-        self.outcomes.told(verdict)
-        if verdict.outcome is Outcome.RESERVED:
-            self._bought(sale_id, order.user_id)
-        return verdict
+    def purchase(self, sale_id: str, order: Order, *, attempt: int) -> Verdict | asyncio.Future[Verdict]:
+        latched = self._latched(sale_id, order) if attempt == 0 else None
+        if latched is None:
+            return self._gatherer.ask(sale_id, order)
+        self.outcomes.told(latched)
+        return latched
 
     def _latched(self, sale_id: str, order: Order) -> Verdict | None:
         at = self._latch.sold_out(sale_id, order, self._clock.now_ms())
@@ -148,6 +153,11 @@ class StockDesk:
             live = self._rooms.held(room)
             if live is not None:
                 live.bought(user_id)
+
+    def _answered(self, sale_id: str, order: Order, verdict: Verdict) -> None:
+        self.outcomes.told(verdict)
+        if verdict.outcome is Outcome.RESERVED:
+            self._bought(sale_id, order.user_id)
 
     def _settled(self, sale_id: str, order: Order, verdict: Verdict) -> None:
         """An order that was answered ``pending`` has its answer now; its buyer learns it by asking again."""

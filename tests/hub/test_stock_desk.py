@@ -42,7 +42,8 @@ class Counter(ValkeyBench):
         self.desk = StockDesk(self.ledger, clock, durability="memory", deadline_ms=300)
 
     async def ask(self, wanted: Order, attempt: int = 0) -> Verdict:
-        return await self.desk.purchase("s1", wanted, attempt=attempt)
+        asked = self.desk.purchase("s1", wanted, attempt=attempt)
+        return asked if isinstance(asked, Verdict) else await asked
 
     async def restock(self, by: Ledger, units: int = 1) -> StockView:
         return await by.adjust("s1", "i0", units, actor="eve", reason="", command_id="more")
