@@ -13,6 +13,7 @@ import uvloop
 from redis.exceptions import RedisError
 
 from liveserver.app import StoreLostError, StoreUnfitError, running
+from liveserver.cli import collector
 from liveserver.cli.logs import configure_logging
 from liveserver.cli.settings import settings
 from liveserver.config import Settings
@@ -82,6 +83,7 @@ async def _serve(settings: Settings) -> None:
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, stop.set)
     async with running(settings, on_loading=_loading) as server:
+        collector.settle()
         typer.echo(f"liveserver listens on {server.http_url} (clients: {server.url})")
         stopping = asyncio.create_task(stop.wait())
         ended = asyncio.create_task(server.wait())
