@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 
-from liveserver.stock.port import Line, Order, Outcome, Verdict
+from liveserver.stock.port import LedgerError, Line, Order, Outcome, Verdict
 from protocol.commands import Purchase
 from protocol.errors import CommandError
 from protocol.replies import PurchaseOutcome
 
 from .joined import joined_room
 from .ports import Context, Later
-from .reservations import held, ledger_errors
+from .reservations import held, refusal
 from .session import Session
 
 RETRY_MS = {Outcome.PENDING: 300, Outcome.UNAVAILABLE: 500, Outcome.FROZEN: 2_000}
@@ -27,17 +27,20 @@ def handle(context: Context, session: Session, command: Purchase) -> PurchaseOut
         command_id=command.id,
         lines=tuple(Line(line.item_id, line.quantity) for line in command.lines),
     )
-    with ledger_errors():
+    try:
         asked = context.stock.purchase(command.sale_id, order, attempt=command.attempt)
+    except LedgerError as error:
+        raise refusal(error) from error
     if isinstance(asked, Verdict):
         return _reply(context, command, asked)
     return Later(asked, partial(_answer, context, command))
 
 
 def _answer(context: Context, command: Purchase, asked: asyncio.Future[Verdict]) -> PurchaseOutcome:
-    with ledger_errors():
-        verdict = asked.result()
-    return _reply(context, command, verdict)
+    try:
+        return _reply(context, command, asked.result())
+    except LedgerError as error:
+        raise refusal(error) from error
 
 
 def _reply(context: Context, command: Purchase, verdict: Verdict) -> PurchaseOutcome:

@@ -31,7 +31,7 @@ from protocol.close import Close
 from protocol.commands import Authenticate, Command, Join, Leave, Ping, RoomCommand
 from protocol.errors import CommandError
 from protocol.limits import AUTHENTICATE_MS_MAX, COMMANDS_IN_FLIGHT_MAX
-from protocol.replies import Bye, ErrorReply, Notice, Receipt, Reply
+from protocol.replies import Bye, ErrorReply, Notice, Receipt, Reply, ReplyBase
 
 from .encoded import Variant
 from .people import People
@@ -137,12 +137,12 @@ class Gate:
         if isinstance(answer, Later):
             answer.asked.add_done_callback(partial(self._asked, session, command, answer))
             return
-        if inspect.isawaitable(answer):
-            self._start(session, command, answer)
-            return
-        if answer is not None:  # None: said later, by the room's tick
+        if isinstance(answer, ReplyBase):
             session.in_flight -= 1
             session.reply(answer)
+        elif answer is not None:  # None: said later, by the room's tick
+            self._start(session, command, answer)
+            return
         if isinstance(answer, Receipt) and answer.reason == "rate":
             self._refused(session, socket)
         else:
