@@ -22,6 +22,10 @@ def handle(context: Context, session: Session, command: Purchase) -> PurchaseOut
     live = joined_room(context, session, command.room)
     if command.sale_id not in live.view.sales:
         raise CommandError("unknown_sale", field="saleId", retry_ms=200)
+    return _ask(context, session, command)
+
+
+def _ask(context: Context, session: Session, command: Purchase) -> PurchaseOutcome | Later:
     order = Order(
         user_id=session.who.user_id,
         command_id=command.id,
