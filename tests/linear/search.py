@@ -2,8 +2,8 @@
 
 Backtracking over every order that real time allows: an operation may come next if none of those left was
 answered before it was asked. What was answered must be answered so by the model; what the model writes must
-be the feed's next change, and all of the feed must be written in the end. It shares the model with the checker,
-and nothing else.
+be the feed's next change, and all of the feed must be written in the end. It shares the model with the
+checker, and nothing else.
 Sweeps that expired something are not for it.
 """
 
