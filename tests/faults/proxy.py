@@ -18,6 +18,8 @@ class Proxy:
         self.lead_to(store_url)
         self.lose_reply = False  # it runs, its reply never comes, the connection breaks
         self.lose_call = False  # it never runs, the connection breaks
+        self.keep_reply = False  # it runs, its reply never comes, the connection stays
+        self.kept = asyncio.Event()  # such a reply was there
         self.hold_call = False  # it stays on the wire until ``deliver``
         self.held: list[tuple[asyncio.StreamWriter, bytes]] = []
         self._writers: set[asyncio.StreamWriter] = set()
@@ -61,8 +63,11 @@ class Proxy:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         from_store, to_store = await asyncio.open_unix_connection(self._store)
         self._writers |= {writer, to_store}
-        losing = asyncio.Event()
-        for way in (self._calls(reader, writer, to_store, losing), self._replies(from_store, writer, losing)):
+        losing, keeping = asyncio.Event(), asyncio.Event()
+        for way in (
+            self._calls(reader, writer, to_store, losing, keeping),
+            self._replies(from_store, writer, losing, keeping),
+        ):
             task = asyncio.ensure_future(way)
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -73,6 +78,7 @@ class Proxy:
         writer: asyncio.StreamWriter,
         to_store: asyncio.StreamWriter,
         losing: asyncio.Event,
+        keeping: asyncio.Event,
     ) -> None:
         with suppress(OSError, RuntimeError):  # uvloop's word for a dead connection is a RuntimeError
             while chunk := await reader.read(CHUNK_BYTES):
@@ -87,6 +93,9 @@ class Proxy:
                 if script and self.lose_reply:
                     self.lose_reply = False
                     losing.set()
+                if script and self.keep_reply:
+                    self.keep_reply = False
+                    keeping.set()
                 to_store.write(chunk)
         self._cut(writer)
         if any(upstream is to_store for upstream, _ in self.held):
@@ -95,11 +104,18 @@ class Proxy:
             self._cut(to_store)
 
     async def _replies(
-        self, from_store: asyncio.StreamReader, writer: asyncio.StreamWriter, losing: asyncio.Event
+        self,
+        from_store: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        losing: asyncio.Event,
+        keeping: asyncio.Event,
     ) -> None:
         with suppress(OSError, RuntimeError):
             while (chunk := await from_store.read(CHUNK_BYTES)) and not losing.is_set():
-                writer.write(chunk)
+                if keeping.is_set():
+                    self.kept.set()
+                else:
+                    writer.write(chunk)
         self._cut(writer)
 
     def _cut(self, writer: asyncio.StreamWriter) -> None:
