@@ -54,9 +54,7 @@ async def test_views_in_any_order_never_make_the_latch_lie(durable_valkey: Start
         assert (await audit(admin, "s1")).findings == []
     for op in recorder.ops:
         if op.latched:
-            op.process += (
-                ELSEWHERE  # its latch may not have heard what the process was told; it never goes back
-            )
+            op.process += ELSEWHERE  # a latch never goes back, but may not know what its process was told
     assert recorder.counted["latched"] > 0
     assert [str(one) for one in check(recorder.ops, feed, stale=STALE_NS)] == []
 
