@@ -250,7 +250,9 @@ class Recorder:
         await wire.deliver()
 
 
-def spec(ops_max: int) -> SaleSpec:
+def spec(ops_max: int, *, scarce: bool = False) -> SaleSpec:
+    """Of ``ops_max`` operations' needs, a part: it is sold out, restocked, and sold out again."""
     now_ms = WallClock().now_ms()
-    items = tuple(SaleItem(f"i{number}", ops_max // 60) for number in range(ITEMS))
+    stock = 5 if scarce else ops_max // 60
+    items = tuple(SaleItem(f"i{number}", stock) for number in range(ITEMS))
     return SaleSpec("s1", items, LIMIT, now_ms - 1_000, now_ms + 3_600_000, HOLD_MS)
