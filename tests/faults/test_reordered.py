@@ -47,9 +47,9 @@ async def test_views_in_any_order_never_make_the_latch_lie(durable_valkey: Start
         admin = call_client(store.url)
         stack.push_async_callback(admin.aclose)
         sellers = [await stack.enter_async_context(Reordering(k, store.url)) for k in range(SELLERS)]
-        await sellers[0].ledger.open(spec(OPS), command_id="open-1")
+        await sellers[0].ledger.open(spec(OPS, scarce=True), command_id="open-1")
         recorder = Recorder(sellers, admin, seed=7, ops_max=OPS)
-        await recorder.run(at_once=24)
+        await recorder.run(OPS, at_once=24)
         feed = await read_feed(admin, "s1", rows_max=100_000)
         assert (await audit(admin, "s1")).findings == []
     for op in recorder.ops:

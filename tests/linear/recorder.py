@@ -118,7 +118,7 @@ class Recorder:
         self._processes = processes
         self._admin = admin
         self._draw = random.Random(seed)
-        self._left = ops_max
+        self._left = 0
         self._users = max(50, ops_max // 25)
         self._granted: list[tuple[str, int]] = []  # (user, place) somebody was told of
         self._bought: list[Asked] = []
@@ -126,7 +126,9 @@ class Recorder:
         self._killing = asyncio.Lock()
         self._deliveries: set[asyncio.Task[None]] = set()
 
-    async def run(self, *, at_once: int) -> None:
+    async def run(self, ops: int, *, at_once: int) -> None:
+        """About so many operations, of so many clients."""
+        self._left = ops
         async with asyncio.TaskGroup() as group:
             for client in range(at_once):
                 group.create_task(self._client(self._processes[client % len(self._processes)]))
@@ -212,7 +214,7 @@ class Recorder:
             back = draw.random() < 0.7
             return Asked(kind, user_id=user, place=place, command_id=command, limit_back=back), 0
         if kind is Kind.ADJUST:
-            delta = draw.choice([-1, 1, 2, 5])
+            delta = draw.choice([-1, 1, 1, 2])
             item_id = f"i{draw.randrange(ITEMS)}"
             return Asked(kind, command_id=f"a{number}", delta=delta, item_id=item_id), 0
         command = draw.choice(self._bought).command_id if self._bought else "c0"
@@ -253,6 +255,6 @@ class Recorder:
 def spec(ops_max: int, *, scarce: bool = False) -> SaleSpec:
     """Of ``ops_max`` operations' needs, a part: it is sold out, restocked, and sold out again."""
     now_ms = WallClock().now_ms()
-    stock = 5 if scarce else ops_max // 60
+    stock = 5 if scarce else ops_max // 120
     items = tuple(SaleItem(f"i{number}", stock) for number in range(ITEMS))
     return SaleSpec("s1", items, LIMIT, now_ms - 1_000, now_ms + 3_600_000, HOLD_MS)

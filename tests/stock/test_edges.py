@@ -115,6 +115,15 @@ async def test_one_user_several_times_in_one_call(bench: Bench) -> None:
     assert [one.command_id for one in await bench.ledger.reservations_of("s1", "ann")] == ["c1", "c3"]
 
 
+async def test_a_lookup_finds_the_one_it_is_asked_for(bench: Bench) -> None:
+    await bench.open(bench.spec((9,)))
+    first, second = await bench.buy("ann", "c1"), await bench.buy("ann", "c2")
+    assert await bench.ledger.lookup("s1", "ann", "c1") == first.reservation
+    assert await bench.ledger.lookup("s1", "ann", "c2") == second.reservation
+    assert await bench.ledger.lookup("s1", "ann", "c3") is None
+    assert await bench.ledger.lookup("s1", "bob", "c1") is None
+
+
 @pytest.mark.parametrize("how", ["pause", "close", "freeze"])
 async def test_a_known_command_is_known_also_where_nothing_is_sold(bench: Bench, how: str) -> None:
     await bench.open(bench.spec((9,)))
