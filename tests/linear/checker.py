@@ -3,7 +3,8 @@
 What is taken from the system is the feed, and nothing else: its changes, in order, are the effects.
 
 1. Every change is what the model writes there, done by exactly one operation that asked for it (an expiry: by
-   the clock), and what that operation was told, if anything, is what the model answers there.
+   the clock), with the line served right after it; and what that operation was told, if anything, is what the
+   model answers there.
 2. Whoever was told that he changed something is the one who did it. What certainly did nothing did none.
 3. Every other answer is the model's at some place between two changes: at the seq the answer names, or, where
    it names none, anywhere that 4 allows.
@@ -25,9 +26,19 @@ from collections.abc import Sequence
 
 import msgspec
 
-from liveserver.stock.port import Change, Outcome, Swept, Verdict
-from liveserver.stock.rows import AnyRow, Expired, Opened
-from tests.linear.history import NOTHING_RAN, Claim, Op, changes, claim_of, claim_on, position
+from liveserver.stock.port import Change, Swept, Verdict
+from liveserver.stock.rows import AnyRow, Expired, Opened, Served, Skipped
+from tests.linear.history import (
+    NOTHING_RAN,
+    UNASKED,
+    Answer,
+    Claim,
+    Op,
+    changes,
+    claim_of,
+    claim_on,
+    position,
+)
 from tests.linear.oracle import Oracle, plain
 
 FOUND_MAX = 20
@@ -58,6 +69,7 @@ class _Check:
         self.found: list[Violation] = []
         self.key: dict[int, int] = {}  # operation number -> its place
         self.told_at: dict[int, list[Op]] = defaultdict(list)  # seq -> whose answers are of there
+        self.passed: set[int] = set()  # seqs between two changes, or two steps
         self.by_claim: dict[Claim, list[Op]] = defaultdict(list)
         self.windows: dict[int, list[Op]] = defaultdict(list)  # seq -> those who may be told of there
         self.legal: dict[int, list[int]] = {}  # operation number -> keys
@@ -67,21 +79,21 @@ class _Check:
             return [Violation("a feed begins with its opening", seq=0)]
         items = self.feed[0].spec.items
         self.number_of = {item.item_id: number for number, item in enumerate(items)}
-        rows = [part for row in self.feed[1:] for part in changes(row)]
-        ends = {row.last: row for row in self.feed if isinstance(row, Expired)}
+        self.steps = steps_of(self.feed[1:])
+        ends = {step[-1].last: step[0] for step in self.steps if isinstance(step[0], Expired)}
         self._sort_out(ends)
-        claims = self._claims(rows)
+        claims = self._claims()
         for judge in (
             self._order,  # those who have a place, so that nobody else is blamed for one of them
             self._place,
-            lambda: self._walk(rows, claims, ends),
+            lambda: self._walk(claims, ends),
             self._order,
         ):
             if not self.found:
                 judge()
         return self.found[:FOUND_MAX]
 
-    def _sort_out(self, ends: dict[int, Expired]) -> None:
+    def _sort_out(self, ends: dict[int, AnyRow]) -> None:
         for op in self.ops:
             claim = claim_of(op.asked, self.number_of)
             if claim is not None:
@@ -98,24 +110,22 @@ class _Check:
             if swept(op) and told.setdefault(self.key[op.number], op) is not op:
                 self._wrong(op, f"was told of the same expiry as {told[self.key[op.number]]}")
 
-    def _claims(self, rows: Sequence[AnyRow]) -> dict[int, Op]:
+    def _claims(self) -> dict[int, Op]:
         """seq -> who did it. Point 2."""
         claims: dict[int, Op] = {}
         done: set[int] = set()
-        for row in rows:
+        for row, end in [(part, step[-1].last) for step in self.steps for part in changes(step[0])]:
             claim = claim_on(row)
             if claim is None:
-                if not isinstance(row, Expired):
-                    self.found.append(
-                        Violation(f"{type(row).__name__} is nothing anybody here asked for", seq=row.last)
-                    )
+                if not isinstance(row, UNASKED):
+                    self.found.append(Violation(f"nobody here asks for {type(row).__name__}", seq=row.last))
                 continue
-            asked = [
-                op for op in self.by_claim[claim] if may_have_done(op, row.last) and op.number not in done
-            ]
+            free = [op for op in self.by_claim[claim] if op.number not in done]
+            asked = [op for op in free if may_have_done(op, end)]
             sure = [op for op in asked if did(op)]
             if not asked:
-                self.found.append(Violation(f"nobody who may have done it asked for {claim}", seq=row.last))
+                text = f"nobody who may have done it asked for {claim}"
+                self.found.append(Violation(text, seq=row.last))
                 continue
             doer = min(sure or asked, key=lambda op: op.start)
             claims[row.last] = doer
@@ -148,36 +158,61 @@ class _Check:
             for key in range(lowest[op.number] | 1, high + 1, 2):
                 self.windows[key // 2].append(op)
 
-    def _walk(self, rows: Sequence[AnyRow], claims: dict[int, Op], ends: dict[int, Expired]) -> None:
+    def _walk(self, claims: dict[int, Op], ends: dict[int, AnyRow]) -> None:
         """Points 1 and 3: the model along the feed."""
         opened = self.feed[0]
         assert isinstance(opened, Opened)
         oracle = Oracle(opened)
-        self._listen(oracle, {}, None)
-        for row in rows:
-            doer = claims.get(row.last)
-            if isinstance(row, Expired):
-                written, here = oracle.expires(row)
-            elif doer is None:
-                return  # said already
-            else:
-                answer, written, here = oracle.would(doer.asked, row.at_ms)
-                if doer.known and answer != doer.answer:
-                    self._wrong(doer, f"at {row.last} was told {doer.answer}, the model says {answer}")
-            if written != [row]:
-                self.found.append(Violation(f"the model writes {written}, not {row}", seq=row.last))
+        self._listen(oracle, {}, [])
+        for step in self.steps:
+            if not self._take(oracle, step, claims, ends):
                 return
-            oracle.adopt(here)
-            self._listen(oracle, ends, doer)
-        beyond = [op for at, told in self.told_at.items() if at > oracle.sale.seq or at < 1 for op in told]
-        for op in beyond:
-            self._wrong(op, f"was told of a place that is not in the feed: {op.answer}")
+        for at in self.told_at.keys() - self.passed:
+            for op in self.told_at[at]:
+                self._wrong(op, f"was told of {at}, which no step ends at: {op.answer}")
 
-    def _listen(self, oracle: Oracle, ends: dict[int, Expired], doer: Op | None) -> None:
-        """Those whose answer is of right here."""
+    def _take(
+        self, oracle: Oracle, step: list[AnyRow], claims: dict[int, Op], ends: dict[int, AnyRow]
+    ) -> bool:
+        """One row, and the line served after it. False: it is not the model's, so nothing after it can be."""
+        row = step[0]
+        told: list[tuple[Op, Answer]] = []
+        if isinstance(row, Expired):
+            if not oracle.expires(row):
+                self.found.append(Violation(f"the clock would not write {row}", seq=row.last))
+                return False
+        else:
+            for part in changes(row):
+                if part.last not in claims:  # a step of the line without a row before it
+                    self.found.append(Violation(f"the model writes nothing, not {row}", seq=row.last))
+                    return False
+                doer = claims[part.last]
+                answer, written, here = oracle.would(doer.asked, part.at_ms)
+                if written != [part]:
+                    self.found.append(Violation(f"the model writes {written}, not {part}", seq=part.last))
+                    return False
+                oracle.adopt(here)
+                told.append((doer, answer))
+                if part.last < row.last:
+                    self._listen(oracle, ends, [doer for doer, _ in told])
+        served = oracle.serves(row.at_ms)
+        if served != step[1:]:
+            self.found.append(
+                Violation(f"of the line the model writes {served}, not {step[1:]}", seq=row.last)
+            )
+            return False
+        for doer, answer in told:
+            if doer.known and oracle.at_end(answer) != doer.answer:
+                self._wrong(doer, f"at {row.last} was told {doer.answer}, the model says {answer}")
+        self._listen(oracle, ends, [doer for doer, _ in told])
+        return True
+
+    def _listen(self, oracle: Oracle, ends: dict[int, AnyRow], doers: list[Op]) -> None:
+        """Those whose answer is of right here, but for those who did it."""
         seq = oracle.sale.seq
-        for op in self.told_at[seq]:
-            if op is doer:
+        self.passed.add(seq)
+        for op in self.told_at.get(seq, ()):
+            if any(op is doer for doer in doers):
                 continue
             if op.latched:
                 if not oracle.sold_out(op.asked):
@@ -194,11 +229,10 @@ class _Check:
             if not written and answer == op.answer:
                 self.legal[op.number].append(2 * seq + 1)
 
-    def _listen_swept(self, op: Op, oracle: Oracle, row: Expired | None) -> None:
-        if row is None:
+    def _listen_swept(self, op: Op, oracle: Oracle, row: AnyRow | None) -> None:
+        if not isinstance(row, Expired):
             return  # said already
-        view = oracle.sale.view(row.at_ms)
-        expected = Swept([oracle.sale.reservation(ref) for ref in row.refs], view, False)
+        expected = Swept([oracle.sale.reservation(ref) for ref in row.refs], oracle.view, False)
         if expected != plain(op.answer):
             self._wrong(op, f"at {row.last} was told {op.answer}, the model says {expected}")
 
@@ -257,7 +291,7 @@ def did(op: Op) -> bool:
     """Its answer says that it was this very operation that changed something."""
     match op.answer:
         case Verdict():
-            return op.answer.outcome is Outcome.RESERVED and not op.answer.replayed
+            return op.answer.reservation is not None and not op.answer.replayed
         case Change():
             return op.answer.changed
         case _:
@@ -274,9 +308,21 @@ def swept(op: Op) -> bool:
 
 
 def may_have_done(op: Op, seq: int) -> bool:
-    """The change at ``seq`` that it asked for. Of an answer that is a view only its seq tells."""
+    """The change it asked for, in a step that ends at ``seq``; of an answer that is a view that tells."""
     if not op.known:
         return True
     if isinstance(op.answer, Verdict | Change):
         return did(op)
     return position(op.answer) == seq
+
+
+def steps_of(rows: Sequence[AnyRow]) -> list[list[AnyRow]]:
+    """A row each, with the rows of the line that is served right after it. The lines of a history are shorter
+    than what one step may serve."""
+    steps: list[list[AnyRow]] = []
+    for row in rows:
+        if isinstance(row, Served | Skipped) and steps:
+            steps[-1].append(row)
+        else:
+            steps.append([row])
+    return steps

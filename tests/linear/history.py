@@ -39,6 +39,9 @@ from liveserver.stock.rows import (
     Reserved,
     Resumed,
     Returned,
+    Served,
+    Skipped,
+    Waited,
 )
 
 NOTHING_RAN: Final = "certainly not executed"
@@ -158,6 +161,8 @@ def position(answer: Answer) -> int | None:
             return None
 
 
+UNASKED: Final = (Expired, Served, Skipped)  # by the clock, and by whoever freed a unit
+
 Claim = tuple[object, ...]
 """What a change of the feed and the operation that made it have in common, and nobody else has."""
 
@@ -179,9 +184,9 @@ def claim_of(asked: Asked, number_of: Mapping[str, int]) -> Claim | None:
 
 
 def claim_on(row: AnyRow) -> Claim | None:
-    """Of a row of one change. None: the clock made it (``Expired``), whoever was there."""
+    """Of a row of one change. None: nobody asked for it (``UNASKED``)."""
     match row:
-        case Reserved():
+        case Reserved() | Waited():
             (one,) = row.orders
             return Kind.PURCHASE, one.ref.user_id, one.command_id, one.lines
         case Confirmed() | ConfirmedLate() | RefundDue():
@@ -203,17 +208,10 @@ def claim_on(row: AnyRow) -> Claim | None:
 
 
 def changes(row: AnyRow) -> list[AnyRow]:
-    """The row as rows of one change each."""
-    parts: list[tuple[str, object]] = []
-    match row:
-        case Reserved():
-            parts = [("orders", (one,)) for one in row.orders]
-        case Expired():
-            parts = [("refs", (one,)) for one in row.refs]
-        case _:
-            return [row]
-    first = row.first
+    """A row of several orders as rows of one order each."""
+    if not isinstance(row, Reserved | Waited):
+        return [row]
     return [
-        msgspec.structs.replace(row, first=first + k, last=first + k, **{name: value})
-        for k, (name, value) in enumerate(parts)
+        msgspec.structs.replace(row, first=row.first + k, last=row.first + k, orders=(one,))
+        for k, one in enumerate(row.orders)
     ]

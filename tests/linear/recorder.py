@@ -179,7 +179,8 @@ class Recorder:
             case Verdict(reservation=None):
                 self.counted["latched" if op.latched else str(outcome)] += 1
             case Verdict():
-                self.counted["replayed" if answer.replayed else "granted"] += 1
+                new = "waiting" if outcome is Outcome.WAITING else "granted"
+                self.counted["replayed" if answer.replayed else new] += 1
                 assert answer.reservation is not None
                 self._granted.append((op.asked.user_id, int(answer.reservation.reservation_id.split("~")[2])))
             case Change():
@@ -252,9 +253,9 @@ class Recorder:
         await wire.deliver()
 
 
-def spec(ops_max: int, *, scarce: bool = False) -> SaleSpec:
+def spec(ops_max: int, *, scarce: bool = False, waitlist: int = 0) -> SaleSpec:
     """Of ``ops_max`` operations' needs, a part: it is sold out, restocked, and sold out again."""
     now_ms = WallClock().now_ms()
     stock = 5 if scarce else ops_max // 120
     items = tuple(SaleItem(f"i{number}", stock) for number in range(ITEMS))
-    return SaleSpec("s1", items, LIMIT, now_ms - 1_000, now_ms + 3_600_000, HOLD_MS)
+    return SaleSpec("s1", items, LIMIT, now_ms - 1_000, now_ms + 3_600_000, HOLD_MS, waitlist)

@@ -40,13 +40,13 @@ class Step(msgspec.Struct, frozen=True):
 class Small:
     """Runs steps one after another on the model, and notes them as operations."""
 
-    def __init__(self, stock: Sequence[int] = (3,), *, limit: int = 2) -> None:
+    def __init__(self, stock: Sequence[int] = (3,), *, limit: int = 2, waitlist: int = 0) -> None:
         self.clock = Clock()
         self.ledger = ModelLedger(self.clock)
         self.ops: list[Op] = []
         at_ms = self.clock.now_ms()
         items = tuple(SaleItem(f"i{number}", units) for number, units in enumerate(stock))
-        spec = SaleSpec("s1", items, limit, at_ms, at_ms + 3_600_000, HOLD_MS)
+        spec = SaleSpec("s1", items, limit, at_ms, at_ms + 3_600_000, HOLD_MS, waitlist)
         now(self.ledger.open(spec, command_id="open-1"))
 
     def run(self, step: Step) -> Op:

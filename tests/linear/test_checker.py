@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from liveserver.stock.port import Outcome, Verdict
-from liveserver.stock.rows import AnyRow, Confirmed, Reserved, Row
+from liveserver.stock.rows import AnyRow, Confirmed, Ref, Reserved, Row, Served, Waited
 from tests.linear.checker import check
 from tests.linear.history import Asked, Kind, Op
 from tests.linear.search import linearizable
@@ -160,6 +160,47 @@ def test_two_who_were_told_that_they_confirmed_the_same_are_found() -> None:
     assert 10 in named([*made.ops, twin], made.feed)
 
 
+def line() -> Small:
+    """0 ann has the only unit, 1 bob, 2 cem and 3 dan wait for it, 4 ann gives it back, 5 bob looks."""
+    made = Small((1,), limit=1, waitlist=9)
+    for asked in (
+        *(buy(user, "c1") for user in ("ann", "bob", "cem", "dan")),
+        end(Kind.RELEASE, "ann", "r1"),
+        Asked(Kind.LOOKUP, user_id="bob", command_id="c1"),
+    ):
+        made.run(Step(asked))
+    return made
+
+
+def test_a_line_served_in_its_order_is_true() -> None:
+    made = line()
+    assert isinstance(made.feed[-1], Served)
+    assert check(made.ops, made.feed) == [] and linearizable(made.ops, made.feed)
+
+
+def test_a_line_overtaken_and_a_line_forgotten_are_found_at_the_row() -> None:
+    made = line()
+    served = made.feed[-1]
+    assert isinstance(served, Served)
+    released = served.last - 1
+    for feed in (
+        [*made.feed[:-1], msgspec.structs.replace(served, refs=(Ref("cem", 0),))],
+        made.feed[:-1],
+    ):
+        ops = made.ops[:4]  # nobody was told
+        ops.append(msgspec.structs.replace(made.ops[4], end=None, answer=None))
+        assert not linearizable(ops, feed)
+        assert [one.seq for one in check(ops, feed)] == [released]
+
+
+def test_a_newcomer_who_overtakes_the_line_is_found() -> None:
+    made = line()
+    twin = made.ops[0].answer
+    assert isinstance(twin, Verdict)
+    made.ops[3].answer = msgspec.structs.replace(twin, seq=5)
+    assert 3 in named(made.ops, made.feed)
+
+
 def test_an_unknown_one_counts_at_most_once() -> None:
     made = Small((9,))
     made.run(Step(buy("ann", "c1"), known=False))
@@ -249,7 +290,7 @@ def forgotten(ops: list[Op], feed: list[AnyRow], a: int, b: int) -> list[AnyRow]
 
 def doubled(ops: list[Op], feed: list[AnyRow], a: int, b: int) -> list[AnyRow]:
     row = feed[a % len(feed)]
-    return again(feed, row) if isinstance(row, Reserved) else feed
+    return again(feed, row) if isinstance(row, Reserved | Waited) else feed
 
 
 def unheard(ops: list[Op], feed: list[AnyRow], a: int, b: int) -> list[AnyRow]:
@@ -276,9 +317,13 @@ def test_checker_and_search_agree(capsys: pytest.CaptureFixture[str]) -> None:
         phases=[Phase.generate, Phase.shrink],
         suppress_health_check=list(HealthCheck),
     )
-    @given(st.lists(step, min_size=1, max_size=6), st.lists(st.tuples(harms, small, small), max_size=3))
-    def agree(steps: list[Step], harm: list[tuple[Harm, int, int]]) -> None:
-        made = Small((2,), limit=3)
+    @given(
+        st.lists(step, min_size=1, max_size=6),
+        st.lists(st.tuples(harms, small, small), max_size=3),
+        st.sampled_from([0, 3]),
+    )
+    def agree(steps: list[Step], harm: list[tuple[Harm, int, int]], waitlist: int) -> None:
+        made = Small((2,), limit=3, waitlist=waitlist)
         for one in steps:
             made.run(one)
         ops, feed = made.ops, made.feed

@@ -52,7 +52,7 @@ def try_healthy(tests: tuple[str, ...]) -> Trial:
 
 
 def _judge(tree: Path, tests: tuple[str, ...]) -> tuple[Fate, str]:
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-m", "", "-p", "no:cacheprovider", *tests]
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
     env = {**os.environ, "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
     try:
         done = subprocess.run(
