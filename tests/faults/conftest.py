@@ -9,7 +9,9 @@ from redis.asyncio import Redis
 
 from liveserver.stock.ledger import ValkeyLedger
 from liveserver.valkey.connect import call_client
+from tests.clock import ManualClock
 from tests.faults.rush import WallClock
+from tests.stock.conftest import ValkeyBench
 
 
 class Clients:
@@ -31,3 +33,9 @@ async def clients() -> AsyncIterator[Clients]:
     yield made
     for client in made.made:
         await client.aclose()
+
+
+@pytest.fixture
+async def valkey_bench(valkey: Redis, valkey_url: str, clients: Clients) -> ValkeyBench:
+    """A ledger whose time, and whose store's time, only the test moves."""
+    return ValkeyBench(ManualClock(), clients.client(valkey_url))
