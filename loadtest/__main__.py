@@ -36,7 +36,8 @@ exit codes: 0 the verdict holds (the audience went to its end), 1 it does not, 2
 
 TOKENS = """\
 The token file is one JSON object: {"streamer": token, "service": token, "viewers": [token, ...]}, for the
-users streamer, service, v0, v1, ... of the room. Progress comes on standard output, one JSON object a line;
+users streamer, service, v0, v1, ... of the room; "names": [name, ...] of the viewers, if it is there, is what
+their gifts are shown under. Progress comes on standard output, one JSON object a line;
 the last has {"phase": "over", "figures": ...}. SIGINT and SIGTERM end the night early: the journal then says
 that it is partial, and the exit code is 1.
 """

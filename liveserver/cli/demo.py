@@ -240,12 +240,12 @@ class _Demo:
         def mint(role: Role, user: str, name: str) -> str:
             return server.mint(role, user, [ROOM], ttl_ms=TOKEN_TTL_MS, name=name)
 
+        names = [f"{NAMES[k % len(NAMES)]}{k}" for k in range(self.viewers)]
         return {
             "streamer": mint(Role.STREAMER, "streamer", "主播"),
             "service": mint(Role.SERVICE, "service", "service"),
-            "viewers": [
-                mint(Role.VIEWER, f"v{k}", f"{NAMES[k % len(NAMES)]}{k}") for k in range(self.viewers)
-            ],
+            "viewers": [mint(Role.VIEWER, f"v{k}", name) for k, name in enumerate(names)],
+            "names": names,
         }
 
     # -- the end ---------------------------------------------------------------------------------------

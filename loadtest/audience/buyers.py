@@ -35,20 +35,11 @@ class Buyers:
 
     async def buy(self, buyer: Member, sale: Sale, order: Order) -> None:
         """Ends with an outcome, or with a lookup that says what it was."""
-        for _ in range(SEES_IT_TRIES):  # nobody buys what is not on his screen yet
-            if buyer.sees(sale.sale_id):
-                break
-            await asyncio.sleep(SEES_IT_S)
-        command = Purchase(
-            id=buyer.new_id(),
-            room=self.world.room,
-            sale_id=sale.sale_id,
-            lines=[OrderLine(item_id=sale.items[order.item], quantity=order.quantity)],
-        )
+        command = await self.ready(buyer, sale, sale.items[order.item], order.quantity)
         counts = self.world.figures.counts
         counts["purchases"] += 1
         counts["units_asked"] += order.quantity
-        asking = asyncio.ensure_future(self._ask(buyer, command))
+        asking = asyncio.ensure_future(self.ask(buyer, command))
         if order.repeat == "twice":
             counts["purchase_repeats"] += 1
             await asyncio.sleep(0)
@@ -63,12 +54,26 @@ class Buyers:
         if order.repeat == "later":
             counts["purchase_repeats"] += 1
             await asyncio.sleep(self.world.rng.uniform(0.2, 0.9))
-            again = await self._ask(buyer, _raised(command))
+            again = await self.ask(buyer, _raised(command))
             reply = again if code_of(again) == "reserved" else reply
         if isinstance(reply, PurchaseOutcome) and reply.reservation is not None:
             await self.shop.granted(buyer, reply.reservation, sale.hold_ms)
 
-    async def _ask(self, buyer: Member, command: Purchase) -> Reply | None:
+    async def ready(self, buyer: Member, sale: Sale, item: str, quantity: int) -> Purchase:
+        """The order, once the buyer sees the sale: nobody buys what is not on his screen yet."""
+        for _ in range(SEES_IT_TRIES):
+            if buyer.sees(sale.sale_id):
+                break
+            await asyncio.sleep(SEES_IT_S)
+        return Purchase(
+            id=buyer.new_id(),
+            room=self.world.room,
+            sale_id=sale.sale_id,
+            lines=[OrderLine(item_id=item, quantity=quantity)],
+        )
+
+    async def ask(self, buyer: Member, command: Purchase) -> Reply | None:
+        """Asked again, with the same id, until it is known what became of it."""
         reply: Reply | None = None
         for attempt in range(ATTEMPTS_MAX):
             reply = await buyer.ask(command)
