@@ -22,7 +22,7 @@ class Asked:
 def asked_of(case: Case) -> dict[str, Asked]:
     sales: dict[str, Asked] = {}
     stock_of: dict[str, dict[str, int]] = {}
-    for command in _done(case):
+    for command in done_commands(case):
         match command["type"]:
             case "publishListing":
                 listing = command["listing"]
@@ -46,8 +46,13 @@ def _stock(items: list[Message]) -> dict[str, int]:
     return {item["itemId"]: item.get("stock", 0) for item in items}
 
 
-def _done(case: Case) -> list[Message]:
+def done_commands(case: Case) -> list[Message]:
     """The staff's commands that were answered ``done``, each id once, in the order they were sent."""
+    return [command for _, command in done_by(case)]
+
+
+def done_by(case: Case) -> list[tuple[str, Message]]:
+    """The same, with who said it."""
     sent: dict[tuple[str, str], Message] = {}
     done: set[tuple[str, str]] = set()
     in_order = sorted(
@@ -59,4 +64,4 @@ def _done(case: Case) -> list[Message]:
             sent.setdefault((user, item.body["id"]), item.body)
         elif item.kind == "down" and item.body.get("type") == "done":
             done.add((user, item.body["id"]))
-    return [command for key, command in sent.items() if key in done]
+    return [(key[0], command) for key, command in sent.items() if key in done]

@@ -168,3 +168,31 @@ async def test_a_pause_and_a_freeze_reach_the_room_and_the_holders(server: Runni
         assert [notice.kind for notice in ann.notices()] == ["reservationFrozen"]
         unknown = await orders.refused(c.FreezeSale(id="f3", room="r1", sale_id="nope"))
         assert unknown.code == "unknown_sale"
+
+
+async def test_of_a_sale_that_is_over_a_late_payment_and_a_return_are_still_told(server: Running) -> None:
+    """Nothing of it is swept any more, and yet its buyers and screens are this room's."""
+    service = OrderService(server)
+    async with (
+        Raw(server.url, server.mint("streamer", "eve")) as eve,
+        Raw(server.url, server.mint("viewer", "ann")) as ann,
+        Raw(server.url, server.mint("viewer", "bob")) as bob,
+    ):
+        for one in (eve, ann, bob):
+            await one.join("r1")
+        await list_oil(eve, stock=3)
+        await open_oil_sale(eve)
+        given_up, paid = await hold(ann, "a1"), await hold(bob, "b1")
+        await give_up(ann, given_up)
+        assert (await service.post(paid, "confirm", "pay-1"))["state"] == "confirmed"
+        await eve.ask(c.CloseSale(id="x1", room="r1", sale_id="s1"), Done)
+        await see_status(bob, "closed")
+
+        assert (await service.post(given_up, "confirm", "pay-2"))["state"] == "refund_due"
+        assert await kinds_of(ann, "reservationRefundDue") == ["reservationRefundDue"]
+        assert (await service.post(paid, "return", "back-1"))["state"] == "returned"
+        assert await kinds_of(bob, "reservationReturned") == ["reservationConfirmed", "reservationReturned"]
+        await ann.until(
+            lambda m: isinstance(m, Frame) and m.state is not None
+            and any(s.available == {"jar": 3} and s.status == "closed" for s in m.state.stock)
+        )  # fmt: skip
