@@ -30,7 +30,7 @@ import uvloop
 from rich.console import Console
 
 from liveserver.app import Running, StoreUnfitError, running
-from liveserver.cli.demo_screen import Screen
+from liveserver.cli.demo_screen import Screen, scenes_line
 from liveserver.cli.logs import configure_logging
 from liveserver.cli.serve import why
 from liveserver.cli.settings import settings
@@ -343,6 +343,7 @@ def _summary(figures: dict[str, Any]) -> str:
             f" a listing is on screen within {listing['p99']} ms (p99)",
             f"purchases {bought['asked']} for {bought['units_offered']} units, at most"
             f" {bought['per_second_peak']}/s: {outcomes}",
+            f"beside the rushes: {scenes_line(figures['scenes'])}",
         )
     )
 

@@ -6,15 +6,16 @@ repeated ids, of reconnects and of those who stop reading are rounded up. (Who n
 something was granted: every ``NEVER_PAYS_EVERY``-th grant.)
 
 The night, as fractions of its length: arrivals in three waves · first sale ``.18`` to ``.50``, restocked
-at ``.34`` · second sale ``.54`` to ``.78`` · then holds run out and everything settles. Beside the rushes
-there are scenes: small sales of a few people each, who do in turn what a rush leaves to chance.
+at ``.34`` · second sale, with a line, ``.54`` to ``.78`` · then holds run out and everything settles.
+Beside the rushes there are scenes, from ``.20`` to ``.80``: small sales of a few people each, who do in turn
+what a rush leaves to chance.
 """
 
 from __future__ import annotations
 
 import math
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 DEMAND: Final = 6  # units asked for one on sale; at least 5 are promised
@@ -24,6 +25,8 @@ STALL_SHARE: Final = 0.03
 NEVER_PAYS_EVERY: Final = 8
 RELEASES_EVERY: Final = 25
 PAYS_LATE_EVERY: Final = 3  # of those who did not pay in time
+LEAVES_EVERY: Final = 5  # of those who stand in line
+WAITLIST_MIN: Final = 3
 CAST_MAX: Final = 12  # who plays in the scenes
 SCENE_CAST: Final = 4
 SECONDS_MIN: Final = 5.0
@@ -51,6 +54,7 @@ class Sale:
     limit: int
     items: list[str]
     stock: list[int] = field(default_factory=list)
+    waitlist: int = 0  # places in line
     restock_s: float | None = None
     restock: int = 0
     orders: list[Order] = field(default_factory=list)
@@ -122,6 +126,7 @@ def make(seconds: float, viewers: int, seed: int) -> Plan:
     )
     for sale in (first, second):
         _demand(rng, sale, arrivals)
+    second.waitlist = max(WAITLIST_MIN, second.units_offered // 8)
     stalls = _stalls(rng, seconds, viewers)
     there = [viewer for viewer in range(viewers // 2) if viewer not in {stall.viewer for stall in stalls}]
     scenes = _scenes(rng, seconds, hold_ms, there)
@@ -144,6 +149,10 @@ def _scenes(rng: random.Random, seconds: float, hold_ms: int, there: list[int]) 
     scenes = (
         ("counter", sale("counter-1", "honey", "土蜂蜜 不限时", 0.20, ["pot"], [40])),
         ("freeze", sale("frozen-1", "face-cream", "面霜 临期清仓", 0.24, ["tube"], [10])),
+        (
+            "line",
+            replace(sale("line-1", "tea", "手工茶 两款", 0.28, ["green", "white"], [20, 1]), waitlist=8),
+        ),
     )
     return [
         Scene(name, one, [cast[(place * SCENE_CAST + k) % len(cast)] for k in range(SCENE_CAST)])

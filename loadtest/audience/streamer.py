@@ -87,6 +87,7 @@ class Streamer:
                 listing_id=sale.listing_id,
                 limit_per_user=sale.limit,
                 hold_ms=sale.hold_ms,
+                waitlist=sale.waitlist,
             )
         )
 

@@ -14,6 +14,7 @@ from loadtest.verdict.case import Case, Message
 class Asked:
     sale_id: str
     limit: int
+    waitlist: int
     stock: dict[str, int]
     adjusted: dict[str, int] = field(default_factory=dict)
     closed: bool = False
@@ -31,7 +32,8 @@ def asked_of(case: Case) -> dict[str, Asked]:
                 stock_of[command["listingId"]] = _stock(command["items"])
             case "openSale":
                 stock = dict(stock_of.get(command["listingId"], {}))
-                sales[command["saleId"]] = Asked(command["saleId"], command.get("limitPerUser", 0), stock)
+                limit, waitlist = command.get("limitPerUser", 0), command.get("waitlist", 0)
+                sales[command["saleId"]] = Asked(command["saleId"], limit, waitlist, stock)
             case "adjustStock" if command["saleId"] in sales:
                 adjusted = sales[command["saleId"]].adjusted
                 adjusted[command["itemId"]] = adjusted.get(command["itemId"], 0) + command["delta"]

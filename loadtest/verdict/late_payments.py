@@ -1,9 +1,9 @@
 """late_payments: money that came after its hold had ended found its end, the right one, once.
 
 From the feed, at the change before each such payment: it is ``confirm_late`` if a purchase made then would
-have got every line (units, limit, the sale neither closed nor frozen), else ``refund_due``. No reservation
-is paid late twice. From outside the feed: the order service was answered that state and no other, and the
-buyer was told once.
+have got every line (units nobody waits for, limit, the sale neither closed nor frozen), else ``refund_due``.
+No reservation is paid late twice. From outside the feed: the order service was answered that state and no
+other, and the buyer was told once.
 """
 
 from __future__ import annotations
@@ -56,9 +56,18 @@ def _note(late: list[Late], sale: Sale, row: dict[str, str]) -> None:
     held, at_ms = sale.reservations.get((user, int(place))), int(row["at"])
     sells = not sale.closed and not sale.frozen and sale.opens_ms <= at_ms < sale.closes_ms
     fits = held is not None and all(sale.available[item] >= units for item, units in held.lines.items())
+    waited_for = held is not None and any(sale.line[item] for item in held.lines)
     units = held.units if held is not None else 0
     within = not sale.limit or sale.units_by_user.get(user, 0) + units <= sale.limit
-    late.append(Late(user, f"{sale.sale_id}~{user}~{place}", row["kind"], at_ms, sells and fits and within))
+    late.append(
+        Late(
+            user,
+            f"{sale.sale_id}~{user}~{place}",
+            row["kind"],
+            at_ms,
+            sells and fits and within and not waited_for,
+        )
+    )
 
 
 def _answered(tally: Tally, late: Late, states: tuple[str, ...]) -> None:

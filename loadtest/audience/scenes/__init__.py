@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from loadtest.audience.scenes import counter, freeze
+from loadtest.audience.scenes import counter, freeze, line
 from loadtest.audience.scenes.stage import Stage
 
 SCENES: Final[dict[str, Callable[[Stage], Awaitable[None]]]] = {
     "counter": counter.play,
     "freeze": freeze.play,
+    "line": line.play,
 }
