@@ -14,6 +14,7 @@ import orjson
 import uvloop
 from rich.console import Console
 
+from loadtest import replay
 from loadtest.audience import night, plan
 from loadtest.audience.world import Options
 from loadtest.bench import arguments as bench_arguments
@@ -102,8 +103,11 @@ def _audience(given: argparse.Namespace, parser: argparse.ArgumentParser) -> int
     try:
         tokens = orjson.loads(given.token_file.read_bytes())
         plan.make(given.seconds, given.viewers, given.seed)
+        replay.read(given.replay or replay.DEFAULT)
         if len(tokens["viewers"]) < given.viewers:
             raise ValueError(f"{given.token_file} has tokens for {len(tokens['viewers'])} viewers only")
+    except replay.BadRecordingError as error:
+        parser.error(f"--replay can't be played: {error}")
     except (OSError, ValueError, KeyError, TypeError) as error:
         parser.error(str(error))
     options = Options(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 import signal
 from pathlib import Path
 from typing import Annotated
@@ -36,12 +37,17 @@ CANNOT_SERVE = (
 
 
 def serve(
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65_535, help="Port; 0 takes any free one.")] = 8080,
+    host: Annotated[str, typer.Option(envvar="LIVESERVER_HOST", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[
+        int,
+        typer.Option(envvar="LIVESERVER_PORT", min=0, max=65_535, help="Port; 0 takes any free one."),
+    ] = 8080,
     data_dir: Annotated[
         Path,
         typer.Option(
-            envvar="LIVESERVER_DATA_DIR", help="Where the embedded store and the token secret live."
+            envvar="LIVESERVER_DATA_DIR",
+            file_okay=False,
+            help="Where the embedded store and the token secret live.",
         ),
     ] = DATA_DIR,
     redis_url: Annotated[
@@ -50,7 +56,7 @@ def serve(
             envvar="LIVESERVER_REDIS_URL", help="A Valkey or Redis >= 7 instead of the embedded one."
         ),
     ] = "",
-    log_json: Annotated[bool, typer.Option(help="Log JSON lines.")] = False,
+    log_json: Annotated[bool, typer.Option(envvar="LIVESERVER_LOG_JSON", help="Log JSON lines.")] = False,
 ) -> None:
     """Run the server until Ctrl-C.
 
@@ -73,6 +79,13 @@ def why(error: Exception, host: str, port: int) -> str:
         return f"{host}:{port} is in use: stop what listens there, or give another --port (0: any free one)"
     if isinstance(error, OSError) and error.errno == errno.EADDRNOTAVAIL:
         return f"{host} is no address of this machine: give another --host"
+    return in_words(error)
+
+
+def in_words(error: Exception) -> str:
+    """Of a file or directory at fault its name and what is wrong with it, without the number."""
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{os.fsdecode(error.filename)}: {error.strerror}"
     return str(error)
 
 
