@@ -107,7 +107,8 @@ def _audience(given: argparse.Namespace, parser: argparse.ArgumentParser) -> int
         if len(tokens["viewers"]) < given.viewers:
             raise ValueError(f"{given.token_file} has tokens for {len(tokens['viewers'])} viewers only")
     except replay.BadRecordingError as error:
-        parser.error(f"--replay can't be played: {error}")
+        print(f"--replay can't be played: {error}", file=sys.stderr)
+        return 2
     except (OSError, ValueError, KeyError, TypeError) as error:
         parser.error(str(error))
     options = Options(
