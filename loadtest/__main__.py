@@ -91,7 +91,11 @@ def _verdict(given: argparse.Namespace) -> int:
         print(error, file=sys.stderr)
         return 2
     if given.report is not None:
-        given.report.write_bytes(orjson.dumps(verdict, option=orjson.OPT_INDENT_2))
+        try:
+            given.report.write_bytes(orjson.dumps(verdict, option=orjson.OPT_INDENT_2))
+        except OSError as error:
+            print(f"--report can't be written: {error.filename}: {error.strerror}", file=sys.stderr)
+            return 2
     if not given.quiet:
         show(verdict, Console())
     return 0 if verdict["ok"] else 1

@@ -198,6 +198,34 @@ def hide_an_event(lines: Lines) -> None:
     lines.remove(next(x for x in lines if x["k"] == "stream"))
 
 
+def notices_of(lines: Lines, kind: str) -> list[Any]:
+    return [line for line in downs(lines, type="notice") if line["m"]["kind"] == kind]
+
+
+def forget_to_tell_a_holder(lines: Lines) -> None:
+    lines.remove(notices_of(lines, "reservationFrozen")[0])
+
+
+def forget_to_tell_of_a_refund(lines: Lines) -> None:
+    """Of the frozen sale: long before the night's end."""
+    due = notices_of(lines, "reservationRefundDue")
+    lines.remove(next(x for x in due if x["m"]["reservation"]["saleId"] == "frozen-1"))
+
+
+def tell_another_place(lines: Lines) -> None:
+    told = next(downs(lines, type="outcome", outcome="waiting"))["m"]
+    told["ahead"] = told.get("ahead", 0) + 1
+
+
+def keep_a_limit(lines: Lines) -> None:
+    rows = (x["fields"] for x in lines if x["k"] == "feed" and x["fields"]["kind"] == "return")
+    next(row for row in rows if row["limit"] == "back")["limit"] = "kept"
+
+
+def adjust_without_a_reason(lines: Lines) -> None:
+    next(x for x in lines if x["k"] == "feed" and x["fields"]["kind"] == "adjust")["fields"]["reason"] = ""
+
+
 def end_badly(lines: Lines) -> None:
     lines[-1]["code"] = 1
 
@@ -214,6 +242,11 @@ TAMPERINGS: list[tuple[str, Callable[[Lines], None], str]] = [
     (STORE, sell_one_more, "no_oversell"),
     (STORE, miscount, "conservation"),
     (STORE, hide_an_event, "critical_gapless"),
+    (AUDIENCE, forget_to_tell_a_holder, "freeze"),
+    (AUDIENCE, forget_to_tell_of_a_refund, "late_payments"),
+    (AUDIENCE, tell_another_place, "line"),
+    (STORE, keep_a_limit, "returns"),
+    (STORE, adjust_without_a_reason, "adjusts"),
     (EXITS, end_badly, "clean_exit"),
 ]
 
