@@ -50,6 +50,7 @@ REMEDIES: dict[str, str] = {
 }
 """What to do about a refusal, by its stable code."""
 
+TOKEN_CODES: dict[int, str] = {Close.BAD_TOKEN: "bad_token", Close.TOKEN_EXPIRED: "token_expired"}
 SEEN_S_MAX = 5.0  # how long we wait to see in the room what was done
 
 
@@ -135,7 +136,7 @@ def no_session(url: str, error: LiveError) -> str:
     """Why there is none (any more), and what to do about it."""
     code = error.code if isinstance(error, ConnectFailed) else ""
     if isinstance(error, ConnectionEnded):
-        code = {Close.BAD_TOKEN: "bad_token", Close.TOKEN_EXPIRED: "token_expired"}.get(Close(error.code), "")
+        code = TOKEN_CODES.get(error.code, "")
     return f"no session with {url}: {error}{remedy(code) or '. Is it running?'}"
 
 

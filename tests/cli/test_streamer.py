@@ -12,7 +12,8 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.typing import Subprotocol
 
 from liveserver.app import Running
-from protocol.client.aio import connect
+from liveserver.cli.speaking import no_session
+from protocol.client.aio import ConnectionEnded, connect
 from protocol.codec import JSON
 from protocol.commands import Join
 from protocol.frames import Frame, Snapshot
@@ -175,6 +176,13 @@ async def test_a_token_that_is_not_taken_is_named_at_once(
         assert refused.exit_code == 1 and refused.stdout == ""
         assert complaint in refused.stderr and remedy in refused.stderr, refused.stderr
         assert "Is it running" not in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("code", "says"), [(4003, "Mint a fresh one"), (4002, "--data-dir"), (4999, "close code 4999")]
+)
+def test_a_session_that_ended_says_why(code: int, says: str) -> None:
+    assert says in no_session("ws://x", ConnectionEnded(code))
 
 
 @pytest.fixture
