@@ -132,6 +132,9 @@ class LiveRoom:
     ) -> tuple[int, int, bool]:
         return await self.log.publish(command_id, decide, stream_time_ms, makes=makes)
 
+    async def check_id(self, command_id: str, makes: Callable[[Event], bool]) -> None:
+        await self.log.check_id(command_id, makes)
+
     async def announce_sale(self, sale_id: str) -> None:
         with store_errors():
             await self.store.announce_sale(self.room_id, sale_id)

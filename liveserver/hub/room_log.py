@@ -78,14 +78,22 @@ class RoomLog:
         not answer."""
         with store_errors():
             epoch, offset, duplicate = await self._publish(command_id, decide, stream_time_ms)
-            if duplicate and makes is not None and not await self._made_at(epoch, offset, makes):
-                raise CommandError("conflict", field="id")
+            if duplicate and makes is not None:
+                await self._check_made(epoch, offset, makes)
             return epoch, offset, duplicate
 
-    async def _made_at(self, epoch: int, offset: int, makes: Callable[[Event], bool]) -> bool:
-        """Also true where the log does not reach back to it any more."""
+    async def check_id(self, command_id: str, makes: Callable[[Event], bool]) -> None:
+        """See ``commands.ports.LiveRoom.check_id``."""
+        with store_errors(reading=True):
+            found = await self._store.find(self.room_id, command_id)
+            if found is not None:
+                await self._check_made(found.epoch, found.offset, makes)
+
+    async def _check_made(self, epoch: int, offset: int, makes: Callable[[Event], bool]) -> None:
+        """Nothing is known where the log does not reach back to it any more."""
         stored = await self._store.read_after(self.room_id, epoch=epoch, offset=offset - 1, limit=1)
-        return not stored or makes(_decoder.decode(stored[0].payload).event)
+        if stored and not makes(_decoder.decode(stored[0].payload).event):
+            raise CommandError("conflict", field="id")
 
     async def _publish(
         self, command_id: str, decide: Decide, stream_time_ms: int | None

@@ -278,11 +278,17 @@ async def test_one_id_is_one_command(server: Running) -> None:
             c.WithdrawListing(id="one", room="r1", listing_id="soy"),
             c.Mute(id="one", room="r1", user_id="ann"),
             c.PauseRoom(id="one", room="r1"),
+            c.OpenSale(id="one", room="r1", sale_id="s1", listing_id="oil"),
         ):
             refused = await eve.refused(other)
             assert (refused.code, refused.field) == ("conflict", "id"), other
         later = await eve.ask(c.OrderCart(id="two", room="r1", listing_ids=["soy", "oil"]), Done)
         assert (later.offset, later.duplicate) == (told.offset + 1, False), "nothing was carried out between"
+        assert (await eve.refused(c.CloseSale(id="three", room="r1", sale_id="s1"))).code == "unknown_sale"
+        opened = await eve.ask(c.OpenSale(id="four", room="r1", sale_id="s1", listing_id="oil"), Done)
+        again = await eve.ask(c.OpenSale(id="four", room="r1", sale_id="s1", listing_id="oil"), Done)
+        assert (again.offset, again.duplicate) == (opened.offset, True)
+        assert (await eve.refused(c.StopExplaining(id="four", room="r1"))).code == "conflict"
 
 
 async def test_mute_and_delete_take_danmaku_away(server: Running) -> None:
