@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import os
 import signal
 from pathlib import Path
 from typing import Annotated
@@ -14,6 +13,7 @@ import uvloop
 from redis.exceptions import RedisError
 
 from liveserver.app import StoreLostError, StoreUnfitError, running
+from liveserver.cli.faults import in_words
 from liveserver.cli.logs import configure_logging
 from liveserver.cli.settings import settings
 from liveserver.config import Settings
@@ -80,13 +80,6 @@ def why(error: Exception, host: str, port: int) -> str:
     if isinstance(error, OSError) and error.errno == errno.EADDRNOTAVAIL:
         return f"{host} is no address of this machine: give another --host"
     return in_words(error)
-
-
-def in_words(error: Exception) -> str:
-    """Of a file or directory at fault its name and what is wrong with it, without the number."""
-    if isinstance(error, OSError) and error.filename is not None and error.strerror:
-        return f"{os.fsdecode(error.filename)}: {error.strerror}"
-    return str(error)
 
 
 async def _serve(settings: Settings) -> None:

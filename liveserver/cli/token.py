@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
+from liveserver.cli.faults import in_words
 from liveserver.cli.parsing import duration_ms, wire_id
-from liveserver.cli.serve import DATA_DIR, in_words
+from liveserver.cli.serve import DATA_DIR
 from liveserver.cli.settings import settings
 from liveserver.config import SecretMissingError
 from liveserver.edge.tokens import TokenConfig, Tokens

@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
@@ -194,6 +195,12 @@ def clock_of_the_past(server: Running) -> str:
 async def test_no_token_is_wrong_usage(type_streamer: Type) -> None:
     refused = await type_streamer("show", token="")
     assert refused.exit_code == 2 and "LIVESERVER_TOKEN" in refused.stderr
+
+
+async def test_a_token_file_that_is_not_there_is_named(type_streamer: Type, tmp_path: Path) -> None:
+    refused = await type_streamer("show", "--token-file", str(tmp_path / "gone"), token="")
+    assert refused.exit_code == 2 and "--token-file" in refused.stderr
+    assert "No such file" in refused.stderr and "Errno" not in refused.stderr
 
 
 async def test_no_answer_is_unknown(type_streamer: Type) -> None:
