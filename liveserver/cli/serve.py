@@ -14,6 +14,7 @@ from redis.exceptions import RedisError
 
 from liveserver.app import StoreLostError, StoreUnfitError, running
 from liveserver.cli import collector
+from liveserver.cli.faults import in_words
 from liveserver.cli.logs import configure_logging
 from liveserver.cli.settings import settings
 from liveserver.config import Settings
@@ -37,12 +38,17 @@ CANNOT_SERVE = (
 
 
 def serve(
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65_535, help="Port; 0 takes any free one.")] = 8080,
+    host: Annotated[str, typer.Option(envvar="LIVESERVER_HOST", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[
+        int,
+        typer.Option(envvar="LIVESERVER_PORT", min=0, max=65_535, help="Port; 0 takes any free one."),
+    ] = 8080,
     data_dir: Annotated[
         Path,
         typer.Option(
-            envvar="LIVESERVER_DATA_DIR", help="Where the embedded store and the token secret live."
+            envvar="LIVESERVER_DATA_DIR",
+            file_okay=False,
+            help="Where the embedded store and the token secret live.",
         ),
     ] = DATA_DIR,
     redis_url: Annotated[
@@ -51,7 +57,7 @@ def serve(
             envvar="LIVESERVER_REDIS_URL", help="A Valkey or Redis >= 7 instead of the embedded one."
         ),
     ] = "",
-    log_json: Annotated[bool, typer.Option(help="Log JSON lines.")] = False,
+    log_json: Annotated[bool, typer.Option(envvar="LIVESERVER_LOG_JSON", help="Log JSON lines.")] = False,
 ) -> None:
     """Run the server until Ctrl-C.
 
@@ -74,7 +80,7 @@ def why(error: Exception, host: str, port: int) -> str:
         return f"{host}:{port} is in use: stop what listens there, or give another --port (0: any free one)"
     if isinstance(error, OSError) and error.errno == errno.EADDRNOTAVAIL:
         return f"{host} is no address of this machine: give another --host"
-    return str(error)
+    return in_words(error)
 
 
 async def _serve(settings: Settings) -> None:

@@ -51,12 +51,22 @@ class LiveRoom(Protocol):
     def add_likes(self, taps: int) -> None: ...
 
     async def publish(
-        self, command_id: str, decide: Decide, stream_time_ms: int | None = None
+        self,
+        command_id: str,
+        decide: Decide,
+        stream_time_ms: int | None = None,
+        *,
+        makes: Callable[[Event], bool] | None = None,
     ) -> tuple[int, int, bool]:
         """Append what ``decide`` makes of the room as it then is, and broadcast it. ``decide`` is called
         again whenever another process was faster; None from it means it is so already. Returns
-        (epoch, offset, duplicate). Cancelled or timed out, it may have happened: the same command id
-        again tells the truth."""
+        (epoch, offset, duplicate). Where the event of this id is still in the log and ``makes`` denies it,
+        ``CommandError`` conflict: the id was another command's. Cancelled or timed out, it may have happened:
+        the same command id again tells the truth."""
+        ...
+
+    async def check_id(self, command_id: str, makes: Callable[[Event], bool]) -> None:
+        """``CommandError`` conflict as of ``publish``, for who does something else before he publishes."""
         ...
 
     async def announce_sale(self, sale_id: str) -> None: ...

@@ -58,7 +58,7 @@ class StockDesk:
         self._latch = SoldOutLatch()
         self._rooms: Rooms
         self._rooms_of: dict[str, set[str]] = {}
-        self._finished: dict[str, None] = {}  # closed, and nothing held any more
+        self._finished: dict[str, set[str]] = {}  # closed, and nothing held any more; its rooms
         self._gatherer = Gatherer(
             ledger,
             clock,
@@ -99,7 +99,7 @@ class StockDesk:
 
     def observe(self, view: StockView) -> None:
         self._latch.learn(view, self._clock.now_ms())
-        rooms = self._rooms_of.get(view.sale_id, set())
+        rooms = self._rooms_hearing(view.sale_id)
         heard = True
         for room in tuple(rooms):
             live = self._rooms.held(room)
@@ -113,7 +113,7 @@ class StockDesk:
             self._rooms_of.pop(view.sale_id, None)
 
     def notify(self, kind: NoticeKind, reservation: Reservation) -> None:
-        rooms = [room for room in self._rooms_of.get(reservation.sale_id, ()) if self._rooms.held(room)]
+        rooms = [room for room in self._rooms_hearing(reservation.sale_id) if self._rooms.held(room)]
         self._rooms.notify(rooms, kind, reservation)
 
     # -- sales of this process -------------------------------------------------------------------------
@@ -121,17 +121,24 @@ class StockDesk:
     def concerns(self, room: str, sale_id: str) -> None:
         """This room, held here, is one of the sale's. Told at every beat, so a room let go and held again
         is known again."""
-        if sale_id not in self._finished:
+        finished = self._finished.get(sale_id)
+        if finished is None:
             self._rooms_of.setdefault(sale_id, set()).add(room)
+        else:
+            finished.add(room)
+
+    def _rooms_hearing(self, sale_id: str) -> set[str]:
+        """Its rooms, also when it is finished: late payments and returns come for days."""
+        return self._rooms_of.get(sale_id) or self._finished.get(sale_id, set())
 
     def _swept_sales(self) -> list[str]:
         return [sale_id for sale_id, rooms in self._rooms_of.items() if rooms]
 
     def _finish(self, sale_id: str) -> None:
-        """Its rooms have heard it; nothing changes any more."""
+        """Its rooms have heard it; nothing is swept any more."""
         self._latch.forget(sale_id)
-        self._rooms_of.pop(sale_id, None)
-        self._finished[sale_id] = None
+        rooms = self._rooms_of.pop(sale_id, set())
+        self._finished.setdefault(sale_id, rooms)
         if len(self._finished) > FINISHED_MAX:
             del self._finished[next(iter(self._finished))]
 

@@ -13,6 +13,7 @@ from rich.console import Console
 from loadtest.bench import machine, stock, table
 
 REMEMBERED_MIN = 1_000
+BYTES_PER_ORDER = 1_200  # Measured: 150 in each store, about 900 in the process that verifies
 WIDTH = 110  # also where it is written to a file
 
 
@@ -23,6 +24,9 @@ def run(given: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     size = _size(given)
     if size.remembered < REMEMBERED_MIN or size.rounds < 1:
         parser.error(f"--remembered is at least {REMEMBERED_MIN}, --rounds at least 1")
+    needed, free = BYTES_PER_ORDER * (2 * size.remembered + sum(size.growth)), machine.free_bytes()
+    if free is not None and needed > free:
+        parser.error(f"--remembered {size.remembered} needs about {needed >> 20} MB, {free >> 20} are free")
     console, began_s = Console(width=WIDTH), time.monotonic()
 
     def say(text: str) -> None:
@@ -38,10 +42,8 @@ def run(given: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
 def _size(given: argparse.Namespace) -> stock.Size:
     size = stock.QUICK if given.quick else stock.FULL
     if given.remembered is not None:
-        largest = [buyers for buyers in size.growth if buyers < given.remembered]
-        size = msgspec.structs.replace(
-            size, remembered=given.remembered, growth=[*largest[:1], given.remembered]
-        )
+        fewer = [buyers for buyers in size.growth if buyers < given.remembered]
+        size = msgspec.structs.replace(size, remembered=given.remembered, growth=[*fewer, given.remembered])
     if given.rounds is not None:
         size = msgspec.structs.replace(size, rounds=given.rounds, rushes=given.rounds)
     return size
