@@ -1,16 +1,17 @@
 #!lua
 -- Many orders in one step; the batch means what its orders mean one by one. Mirrors ModelSale.reserve.
 -- KEYS  as common.lua
--- ARGV  1..6 as common.lua, then two per order: user, 'command lines' (lines as in FEED.md)
--- Answers  {'ok', view, due, answers, expired} or a refusal of common.lua
+-- ARGV  1..6 as common.lua, then the user of each order, then of each 'command lines' (lines as in FEED.md)
+-- Answers  {'ok', view, due, answers, expired, lined} or a refusal of common.lua
 --   due      ms: of every hold granted by this call
 --   answers  one per order: an integer, 1 sold_out, 2 limit_reached, 3 not_started, 4 paused, 5 frozen,
 --            6 closed, 7 conflict, 16 + place: reserved now; or, for a command id granted before, that
---            reservation as it now is, as `told`
---   expired  what was found due on the way, as `told`
--- Each order granted is one seq, in order; the last is the view's.
--- O(orders + items), with one HMGET, XADD, two HSET and one ZADD for all of them; a buyer's earlier
--- records add their length.
+--            reservation as it now is, as `told`; of one who waits, new or known: {told, how many stand
+--            before him, 1 if it is new}
+--   expired, lined  what was found due on the way; who was served in line then, or skipped; as `told`
+-- Each order granted or put in line is one seq, in order; the last is the view's.
+-- O(orders + items), with one HMGET, XADD, two HSET and one ZADD for all of them (where some are granted
+-- and some wait: an XADD for each run of them); a buyer's earlier records add their length.
 
 local sale, refusal = begin()
 if refusal then return refusal end
@@ -23,31 +24,87 @@ local due = sale.now + sale.hold
 local ending = ' h' .. due .. ';'
 local find, match, sub, gsub = string.find, string.match, string.sub, string.gsub
 local limit, available, held = sale.limit, sale.available, sale.held
+local has_line = sale.waitlist > 0
 
-local users, n = {}, 0
-for k = 7, #ARGV, 2 do
-  n = n + 1
-  users[n] = ARGV[k]
+local n = (#ARGV - 6) / 2
+local stored = redis.call('HMGET', BUYERS, unpack(ARGV, 7, 6 + n))
+local changed, last, at_of = {}, 0, {} -- users and their new values, as HSET takes them; where each value stands
+local run = { waits = false, n = 0, rows = {}, items = {} } -- orders granted in a row, or put in line in a row
+local runs, answers = { run }, {}
+local in_line, ahead_of -- ahead_of: of those put in line by this very call
+
+local function keep(user, value)
+  local at = at_of[user]
+  if not at then
+    changed[last + 1], last = user, last + 2
+    at, at_of[user] = last, last
+  end
+  changed[at] = value
 end
-local stored = redis.call('HMGET', BUYERS, unpack(users))
-local values = {} -- buyers changed by this very call
-local rows, answers = {}, {}
-local moved = {} -- item numbers whose counters this call changes; they are written down once, at the end
 
--- The lines behind 'command ' as { item, units }, and their sum; the orders of a call want much the same.
-local parsed = {}
+-- What stands behind 'command' in an order: ' 0=1,3=2' as { item, units } each, and their sum. The orders of a
+-- call want much the same.
+local parsed, same = {}, nil
 local function lines_of(packed)
-  local text = sub(packed, find(packed, ' ', 1, true) + 1)
-  local lines = parsed[text]
-  if not lines then
-    lines = { sum = 0 }
+  if same and find(packed, same.text, same.from, true) then return same end
+  local text = sub(packed, find(packed, ' ', 1, true), -1)
+  same = parsed[text]
+  if not same then
+    local lines = { sum = 0, text = text, from = -#text }
     each_line(text, function(item, units)
       lines[#lines + 1], lines.sum = { item, units }, lines.sum + units
     end)
     lines.first = lines.sum .. ';' -- how the value of a new buyer begins
-    parsed[text] = lines
+    if #lines == 1 then lines.item = lines[1][1] end
+    parsed[text], same = lines, lines
   end
-  return lines
+  return same
+end
+
+local function take(waits, row)
+  if run.waits ~= waits then
+    if run.n > 0 then
+      run = { n = 0, rows = {}, items = {} }
+      runs[#runs + 1] = run
+    end
+    run.waits = waits
+  end
+  run.n = run.n + 1
+  run.rows[run.n] = row
+end
+
+-- ModelSale._told, of one who waits.
+local function waits_as(user, place, record, new)
+  local named = user .. ' ' .. place
+  local ahead = ahead_of and ahead_of[named]
+  if not ahead then
+    local score = tonumber(redis.call('ZSCORE', LINE, named))
+    ahead = redis.call('ZCOUNT', LINE, score - score % SPAN, score) - 1
+  end
+  return { told(user, place, record), ahead, new }
+end
+
+-- ModelSale._may_wait, and it takes its place.
+local function wait(user, value, packed, item, used, place)
+  in_line = in_line or redis.call('ZCARD', LINE)
+  local _, places = gsub(value or '', ' w0;', '')
+  if in_line >= sale.waitlist or (limit > 0 and used + 1 + places > limit) then return SOLD_OUT end
+  ahead_of = ahead_of or {}
+  ahead_of[user .. ' ' .. place] = waiting(sale, item)
+  in_line, sale.waiting[item] = in_line + 1, sale.waiting[item] + 1
+  value = used .. (value and sub(value, find(value, ';', 1, true), -1) or ';') .. packed .. ' w0;'
+  keep(user, value)
+  take(true, user .. ' ' .. place .. ' ' .. packed)
+  run.items[run.n] = item
+  return waits_as(user, place, record_at(value, place), 1)
+end
+
+local function enough_for(lines)
+  for l = 1, #lines do
+    local item, units = lines[l][1], lines[l][2]
+    if available[item] < units or (has_line and waiting(sale, item) > 0) then return false end
+  end
+  return true
 end
 
 -- An order never seen before, of an open sale.
@@ -58,54 +115,92 @@ local function purchase(user, value, packed)
     local _, separators = gsub(value, ';', ';')
     place = separators - 1
   end
-  local lines, enough = lines_of(packed), true
-  for l = 1, #lines do
-    if available[lines[l][1]] < lines[l][2] then enough = false end
-  end
-  if (limit > 0 and used + lines.sum > limit) or place >= BUYER_RECORDS_MAX then return LIMIT_REACHED end
-  if not enough then return SOLD_OUT end
-  for l = 1, #lines do
-    local item, units = lines[l][1], lines[l][2]
-    available[item], held[item], moved[item] = available[item] - units, held[item] + units, true
+  local lines = lines_of(packed)
+  local asked = lines.sum
+  if (limit > 0 and used + asked > limit) or place >= BUYER_RECORDS_MAX then return LIMIT_REACHED end
+  local item = not has_line and lines.item
+  if item then
+    local left = available[item]
+    if left < asked then return SOLD_OUT end
+    available[item], held[item] = left - asked, held[item] + asked
+  elseif enough_for(lines) then
+    for l = 1, #lines do
+      local i, units = lines[l][1], lines[l][2]
+      available[i], held[i] = available[i] - units, held[i] + units
+    end
+  else
+    if has_line and asked == 1 then return wait(user, value, packed, lines.item, used, place) end
+    return SOLD_OUT
   end
   if value then
-    values[user] = (used + lines.sum) .. sub(value, find(value, ';', 1, true), -1) .. packed .. ending
-    rows[#rows + 1] = user .. ' ' .. place .. ' ' .. packed
+    keep(user, (used + asked) .. sub(value, find(value, ';', 1, true), -1) .. packed .. ending)
+    take(false, user .. ' ' .. place .. ' ' .. packed)
   else
-    values[user] = lines.first .. packed .. ending
-    rows[#rows + 1] = user .. ' 0 ' .. packed
+    keep(user, lines.first .. packed .. ending)
+    take(false, user .. ' 0 ' .. packed)
   end
   return RESERVED + place
 end
 
+-- The answer to a command id that took effect before; nil to any other.
+local function asked_before(user, value, packed)
+  local known = find(value, ';' .. match(packed, '^%S+') .. ' ', 1, true)
+  if not known then return nil end
+  if sub(value, known + 1, known + #packed + 1) ~= packed .. ' ' then return CONFLICT end
+  local _, place = gsub(sub(value, 1, known - 1), ';', ';')
+  local record = record_at(value, place)
+  return NEXT.serve[record.state] and waits_as(user, place, record, 0) or told(user, place, record)
+end
+
+local plain = not not_open and not has_line
 for k = 1, n do
-  local user, packed = users[k], ARGV[6 + 2 * k]
-  local value = values[user] or stored[k]
-  local known = value and find(value, ';' .. match(packed, '^%S+') .. ' ', 1, true)
-  if known then
-    if sub(value, known + 1, known + #packed + 1) == packed .. ' ' then
-      local _, place = gsub(sub(value, 1, known - 1), ';', ';')
-      answers[k] = told(user, place, record_at(value, place))
+  local user, packed = ARGV[6 + k], ARGV[6 + n + k]
+  local at = at_of[user]
+  local value = at and changed[at] or stored[k]
+  local lines = plain and not value and lines_of(packed)
+  if lines and lines.item then -- nearly all of a rush: `purchase`, for a buyer's first order, of one line
+    local item, asked = lines.item, lines.sum
+    local left = available[item]
+    if limit > 0 and asked > limit then
+      answers[k] = LIMIT_REACHED
+    elseif left < asked then
+      answers[k] = SOLD_OUT
     else
-      answers[k] = CONFLICT
+      available[item], held[item] = left - asked, held[item] + asked
+      changed[last + 1], changed[last + 2] = user, lines.first .. packed .. ending
+      last = last + 2
+      at_of[user], run.n = last, run.n + 1
+      run.rows[run.n] = user .. ' 0 ' .. packed
+      answers[k] = RESERVED
     end
   else
-    answers[k] = not_open or purchase(user, value, packed)
+    answers[k] = value and asked_before(user, value, packed) or not_open or purchase(user, value, packed)
   end
 end
 
-if #rows > 0 then
-  feed_row(sale, 'reserve', #rows, 'due', due, 'orders', table.concat(rows, '\n'))
-  local changed, at = {}, 0
-  for user, value in pairs(values) do
-    changed[at + 1], changed[at + 2] = user, value
-    at = at + 2
+if last > 0 then
+  for _, run in ipairs(runs) do
+    local rows = table.concat(run.rows, '\n')
+    if run.waits then
+      feed_row(sale, 'wait', run.n, 'orders', rows)
+    else
+      feed_row(sale, 'reserve', run.n, 'due', due, 'orders', rows)
+    end
+    run.last = sale.seq
   end
   redis.call('HSET', BUYERS, unpack(changed))
-  for item in pairs(moved) do
-    sale.touched['a' .. item], sale.touched['h' .. item] = available[item], held[item]
+  for _, lines in pairs(parsed) do
+    for l = 1, #lines do
+      local item = lines[l][1]
+      sale.touched['a' .. item], sale.touched['h' .. item] = available[item], held[item]
+    end
   end
   save(sale)
-  redis.call('ZADD', DUE, due, sale.epoch .. '-' .. string.format('%012d', sale.seq))
+  for _, run in ipairs(runs) do
+    if not run.waits then add_due(sale, due, run.last) end
+    for k, item in pairs(run.items) do
+      redis.call('ZADD', LINE, item * SPAN + run.last - run.n + k, match(run.rows[k], '^%S+ %d+'))
+    end
+  end
 end
-return { 'ok', view_of(sale), due, answers, expired }
+return { 'ok', view_of(sale), due, answers, expired, sale.lined }
