@@ -7,13 +7,13 @@ record's lines and command never change, so a row says the same whenever it is d
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import msgspec
 
 from liveserver.stock.ids import reservation_id
 from liveserver.stock.packed import SaleFacts
-from liveserver.stock.port import Line, Reservation
+from liveserver.stock.port import Reservation
 from liveserver.stock.rows import (
     AnyRow,
     Confirmed,
@@ -24,9 +24,17 @@ from liveserver.stock.rows import (
     Released,
     Reserved,
     Returned,
+    Served,
+    Skipped,
+    Waited,
 )
 
-Kind = Literal["held", "confirmed", "released", "expired", "refundDue", "returned"]
+Kind = Literal[
+    "waiting", "held", "skipped", "confirmed", "released", "expired", "refundDue", "returned"
+]
+
+
+_BY_ITSELF: Final[dict[type[AnyRow], Kind]] = {Served: "held", Skipped: "skipped", Expired: "expired"}
 
 
 class RowLine(msgspec.Struct, frozen=True, rename="camel"):
@@ -47,9 +55,9 @@ class OrderRow(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     reservation_id: str
     user_id: str
     command_id: str  # of the purchase: the same in all rows of this reservation
-    by_command_id: str  # what made this change; empty where time did
+    by_command_id: str  # what made this change; empty where time or the line did
     lines: list[RowLine]
-    expires_at_ms: int  # of the hold
+    expires_at_ms: int  # of ``held``: until when it may be paid; else 0
 
 
 class Change(NamedTuple):
@@ -62,12 +70,13 @@ class Change(NamedTuple):
 def changes(row: AnyRow) -> Iterator[Change]:
     """In the order of their seqs; nothing for a row that changes no reservation."""
     match row:
-        case Reserved():
+        case Reserved() | Waited():
+            begun: Kind = "held" if isinstance(row, Reserved) else "waiting"
             for nth, order in enumerate(row.orders):
-                yield Change(row.first + nth, "held", order.ref, order.command_id)
-        case Expired():
+                yield Change(row.first + nth, begun, order.ref, order.command_id)
+        case Served() | Skipped() | Expired():
             for nth, ref in enumerate(row.refs):
-                yield Change(row.first + nth, "expired", ref, "")
+                yield Change(row.first + nth, _BY_ITSELF[type(row)], ref, "")
         case Confirmed() | ConfirmedLate():
             yield Change(row.first, "confirmed", row.ref, row.command_id)
         case Released():
@@ -109,10 +118,6 @@ def _order_row(
         user_id=change.ref.user_id,
         command_id=of.command_id,
         by_command_id=change.by_command_id,
-        lines=lines(of.lines),
-        expires_at_ms=of.expires_at_ms,
+        lines=[RowLine(line.item_id, line.quantity) for line in of.lines],
+        expires_at_ms=row.due_ms if isinstance(row, Reserved | Served) else 0,
     )
-
-
-def lines(given: tuple[Line, ...]) -> list[RowLine]:
-    return [RowLine(line.item_id, line.quantity) for line in given]

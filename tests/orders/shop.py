@@ -13,6 +13,9 @@ from liveserver.stock.rows import (
     Released,
     Reserved,
     Returned,
+    Served,
+    Skipped,
+    Waited,
 )
 from tests.orders.order_service import Row
 
@@ -32,6 +35,12 @@ def expected(sale_id: str, feed: list[AnyRow]) -> dict[str, tuple[str, str]]:
         match row:
             case Reserved():
                 refs, kind = [order.ref for order in row.orders], "held"
+            case Waited():
+                refs, kind = [order.ref for order in row.orders], "waiting"
+            case Served():
+                refs, kind = list(row.refs), "held"
+            case Skipped():
+                refs, kind = list(row.refs), "skipped"
             case Expired():
                 refs, kind = list(row.refs), "expired"
             case Confirmed() | ConfirmedLate() | Released() | RefundDue() | Returned():

@@ -98,8 +98,41 @@ async def test_what_the_order_service_gets(
         "expiresAtMs": at_ms,
     }
     assert {row["commandId"] for row in got if row["userId"] == "cid"} == {"d1"}
+    assert {row["expiresAtMs"] for row in got[3:]} == {0}
     assert set(service.seen.values()) == {1}
     await nothing_left(bench.client)
+
+
+async def test_the_line_is_told_too(
+    bench: ValkeyBench, service: OrderService, deliverer: MakeDeliverer
+) -> None:
+    """bob is served what ann gives back; cid, who bought something else meanwhile, is skipped; dan goes."""
+    await bench.open(bench.spec((1, 5), limit=1, waitlist=9))
+    await bench.buy("ann", "a1")
+    for user in ("bob", "cid", "dan"):
+        assert (await bench.buy(user, "w1")).outcome is Outcome.WAITING
+    await bench.buy("cid", "c2", (1, 1))
+    await bench.ledger.release(reservation_id("s1", "dan", 0), command_id="go-1")
+    await bench.ledger.release(reservation_id("s1", "ann", 0), command_id="no-1")
+    await bench.ledger.release(reservation_id("s1", "bob", 0), command_id="no-2")
+    await drained(await deliverer())
+    got = sorted(service.effects.values(), key=lambda row: row["seq"])
+    assert [(row["kind"], row["userId"], row["byCommandId"]) for row in got] == [
+        ("held", "ann", "a1"),
+        ("waiting", "bob", "w1"),
+        ("waiting", "cid", "w1"),
+        ("waiting", "dan", "w1"),
+        ("held", "cid", "c2"),
+        ("released", "dan", "go-1"),
+        ("released", "ann", "no-1"),
+        ("held", "bob", ""),
+        ("released", "bob", "no-2"),
+        ("skipped", "cid", ""),
+    ]
+    due_ms = bench.clock.now_ms() + HOLD_MS
+    assert [row["expiresAtMs"] for row in got if row["userId"] == "bob"] == [0, due_ms, 0]
+    assert arrived(service.effects) == expected("s1", await bench.feed())
+    assert in_order(service.arrived)
 
 
 async def test_a_busy_sale_arrives_whole_and_in_order(
