@@ -21,7 +21,7 @@ from liveserver.orders.attempts import Patience
 from liveserver.orders.delivery import Counter, SaleDelivery, Totals
 from liveserver.orders.lag import waiting
 from liveserver.orders.store import GroupFeed, LeaseLostError, make_group
-from liveserver.stock.sales import sales_with
+from liveserver.stock.sales import SALES_MAX, TooManySalesError, sales_with
 
 log = structlog.get_logger(__name__)
 
@@ -133,4 +133,9 @@ class Deliverer:
 
 
 async def _sales(client: Redis) -> list[str]:
-    return [sale_id async for page in sales_with(client, "feed") for sale_id in page]
+    found: dict[str, None] = {}
+    async for page in sales_with(client, "feed"):
+        found.update(dict.fromkeys(page))
+        if len(found) > SALES_MAX:
+            raise TooManySalesError(f"more than {SALES_MAX} sales: name one")
+    return list(found)

@@ -29,9 +29,7 @@ from liveserver.stock.rows import (
     Waited,
 )
 
-Kind = Literal[
-    "waiting", "held", "skipped", "confirmed", "released", "expired", "refundDue", "returned"
-]
+Kind = Literal["waiting", "held", "skipped", "confirmed", "released", "expired", "refundDue", "returned"]
 
 
 _BY_ITSELF: Final[dict[type[AnyRow], Kind]] = {Served: "held", Skipped: "skipped", Expired: "expired"}
