@@ -88,4 +88,5 @@ async def until(holds: Callable[[], bool | Awaitable[bool]]) -> None:
 
 async def end(running: asyncio.Task[None]) -> None:
     running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
+    done, _ = await asyncio.wait({running}, timeout=WITHIN_S)
+    assert done, f"it does not end: {running.get_stack()}"
