@@ -26,15 +26,15 @@ async def handle(context: Context, session: Session, command: Purchase) -> Purch
     )
     with ledger_errors():
         verdict = await context.stock.purchase(command.sale_id, order, attempt=command.attempt)
-    return _reply(context, command, verdict)
+    return outcome_of(context, command.sale_id, command.id, verdict)
 
 
-def _reply(context: Context, command: Purchase, verdict: Verdict) -> PurchaseOutcome:
+def outcome_of(context: Context, sale_id: str, command_id: str, verdict: Verdict) -> PurchaseOutcome:
     granted = verdict.reservation is not None
     return PurchaseOutcome(
-        id=command.id,
+        id=command_id,
         t=context.clock.now_ms(),
-        sale_id=command.sale_id,
+        sale_id=sale_id,
         outcome=verdict.outcome.value,
         epoch=verdict.epoch,
         seq=verdict.seq,
