@@ -27,6 +27,7 @@ from liveserver.orders.deliverer import Deliverer
 from liveserver.orders.delivery import Counter, Totals
 from liveserver.orders.signature import secret_of
 from liveserver.orders.webhook import Webhook
+from liveserver.store.datadir import socket_in_use
 from liveserver.store.server_clock import ServerClock
 
 DEAD = 1
@@ -80,6 +81,11 @@ def deliver(
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it would log every request
     named, group, sale = _url(url), group_of(group), sale_of(sale)
     secret, timeout_ms, where = _secret(secret_file), _timeout(timeout), place(ctx)
+    if not once and not where.redis_url and socket_in_use(where.data_dir) is None:
+        raise typer.BadParameter(
+            f"no server runs in {where.data_dir}: start one, or give --once to deliver what is there",
+            param_hint="--data-dir",
+        )
 
     async def work(client: Redis) -> Totals:
         sink = Webhook(named, secret=secret, timeout_ms=timeout_ms, at_once=at_once)

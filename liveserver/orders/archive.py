@@ -91,7 +91,7 @@ async def archive(
 
 
 async def _over(client: Redis, sale_id: str, quiet_ms: int) -> _Over | Kept:
-    got: dict[bytes, bytes] = await client.hgetall(keys_of(sale_id)[0])
+    got: Any = await client.hgetall(keys_of(sale_id)[0])
     if not got:
         return Kept(sale_id, "there is no such sale")
     meta = {field.decode(): text.decode("utf-8", "replace") for field, text in got.items()}
@@ -147,11 +147,8 @@ def _checked(sale_id: str, part: Path, over: _Over) -> Kept | None:
     except (BrokenLawError, ValueError) as error:
         return Kept(sale_id, f"its feed does not fold: {error}", broken=True)
     if (folded.epoch, folded.seq) != (over.epoch, over.seq):
-        return Kept(
-            sale_id,
-            f"its feed ends at {folded.epoch}-{folded.seq}, its counters at {over.epoch}-{over.seq}",
-            True,
-        )
+        ends = f"its feed ends at {folded.epoch}-{folded.seq}, its counters at {over.epoch}-{over.seq}"
+        return Kept(sale_id, ends, broken=True)
     findings = [*compare.counters(folded, over.meta), *compare.status(folded, over.meta)]
     if findings:
         return Kept(sale_id, f"its counters are not what its feed says: {findings[0].where}", broken=True)

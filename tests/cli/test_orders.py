@@ -163,6 +163,11 @@ async def test_status_and_dead_letters(
     assert (await typed("dead", "list", redis_url=valkey_url)).stdout == "no dead letters\n"
 
 
+async def test_without_a_server_there_only_once(tmp_path: Path) -> None:
+    told = await typed("deliver", "--url", "http://h/", "--data-dir", str(tmp_path), redis_url="")
+    assert told.exit_code == 2 and "no server runs in" in told.output
+
+
 @pytest.mark.parametrize(
     ("words", "names"),
     [
