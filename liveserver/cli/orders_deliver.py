@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import secrets
 import signal
@@ -78,7 +77,6 @@ def deliver(
                liveserver orders deliver --url http://127.0.0.1:9000/ --once
     """
     configure_logging()
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # it would log every request
     named, group, sale = _url(url), group_of(group), sale_of(sale)
     secret, timeout_ms, where = _secret(secret_file), _timeout(timeout), place(ctx)
     if not once and not where.redis_url and socket_in_use(where.data_dir) is None:

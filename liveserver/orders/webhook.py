@@ -6,14 +6,13 @@ too many. Everything else, a redirect, garbage or silence among it, may be bette
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import time
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Final
 
-import httpx
+import aiohttp
 import msgspec
 
 from liveserver.orders import limits
@@ -39,15 +38,16 @@ class Webhook:
         self._url = url
         self._secret = secret
         self._timeout_s = timeout_ms / 1000
-        self._client = httpx.AsyncClient(
-            timeout=self._timeout_s,
-            limits=httpx.Limits(max_connections=at_once, max_keepalive_connections=at_once),
+        self._client = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=at_once),
+            timeout=aiohttp.ClientTimeout(total=self._timeout_s),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
             trust_env=False,  # the address that was given, and no proxy that happens to be set
-            follow_redirects=False,
         )
 
     async def aclose(self) -> None:
-        await self._client.aclose()
+        await self._client.close()
 
     async def deliver(self, row: OrderRow) -> Answer:
         """The timeout is for all of it: an answer that drips is no answer."""
@@ -56,23 +56,23 @@ class Webhook:
         if self._secret:
             headers |= signed(self._secret, row.id, int(time.time()), body)
         try:
-            async with asyncio.timeout(self._timeout_s):
-                return await self._posted(body, headers)
+            return await self._posted(body, headers)
         except TimeoutError:
             return Failed(f"no answer within {self._timeout_s:g} s")
-        except (httpx.HTTPError, OSError, ValueError) as error:
+        except (aiohttp.ClientError, OSError, ValueError) as error:
             return Failed(f"{type(error).__name__}: {error}"[: limits.WHY_CHARS_MAX])
 
     async def _posted(self, body: bytes, headers: dict[str, str]) -> Answer:
-        async with self._client.stream("POST", self._url, content=body, headers=headers) as response:
+        posting = self._client.post(self._url, data=body, headers=headers, allow_redirects=False)
+        async with posting as response:
             said = b""
             # The status decides; what follows is told to the operator, and read so the connection lives on.
-            with contextlib.suppress(httpx.HTTPError):
-                async for piece in response.aiter_raw():
+            with contextlib.suppress(aiohttp.ClientError, TimeoutError):
+                async for piece in response.content.iter_any():
                     said += piece
                     if len(said) > limits.ANSWER_BYTES_MAX:
                         break
-            return judged(response.status_code, said, response.headers.get("Retry-After", ""), time.time())
+            return judged(response.status, said, response.headers.get("Retry-After", ""), time.time())
 
 
 def judged(status: int, said: bytes, retry_after: str, now_s: float) -> Answer:
