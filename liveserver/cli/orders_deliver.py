@@ -23,13 +23,13 @@ from liveserver.cli.parsing import duration_ms
 from liveserver.orders import limits
 from liveserver.orders.attempts import Patience
 from liveserver.orders.deliverer import Deliverer
-from liveserver.orders.delivery import Counter, Totals
+from liveserver.orders.delivery import Throttle
 from liveserver.orders.signature import secret_of
 from liveserver.orders.webhook import Webhook
 from liveserver.store.datadir import socket_in_use
 from liveserver.store.server_clock import ServerClock
 
-DEAD = 1
+UNDELIVERED = 1
 ATTEMPTS_MOST = 1_000
 AT_ONCE_MOST = 256
 
@@ -70,13 +70,12 @@ def deliver(
     again, Retry-After honoured, and a dead letter after the last attempt. Start several processes to share
     the sales: what one of them leaves, another takes over within 15 seconds.
 
-    Exits 0; with --once, 1 if a row became a dead letter.
+    Exits 0; with --once, 1 if a row became a dead letter or a feed can't be read.
 
     Examples:  liveserver orders deliver --url https://shop.example/hooks/orders --secret-file hook.secret
 
                liveserver orders deliver --url http://127.0.0.1:9000/ --once
     """
-    configure_logging()
     named, group, sale = _url(url), group_of(group), sale_of(sale)
     secret, timeout_ms, where = _secret(secret_file), _timeout(timeout), place(ctx)
     if not once and not where.redis_url and socket_in_use(where.data_dir) is None:
@@ -84,15 +83,16 @@ def deliver(
             f"no server runs in {where.data_dir}: start one, or give --once to deliver what is there",
             param_hint="--data-dir",
         )
+    configure_logging()
 
-    async def work(client: Redis) -> Totals:
+    async def work(client: Redis) -> Deliverer:
         sink = Webhook(named, secret=secret, timeout_ms=timeout_ms, at_once=at_once)
         try:
             clock = ServerClock()
             await clock.sync(client)
             deliverer = Deliverer(
                 client,
-                Counter(sink, clock, at_once=at_once),
+                Throttle(sink, clock, at_once=at_once),
                 clock,
                 group=group,
                 owner=f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}",
@@ -101,14 +101,16 @@ def deliver(
             )
             async with shown(deliverer):
                 await _until_told(deliverer.drain() if once else deliverer.run())
-            return deliverer.totals
+            return deliverer
         finally:
             await sink.aclose()
 
-    totals = run(work, where)
-    typer.echo(f"{totals.delivered} rows delivered, {totals.dead} dead letters", err=True)
-    if once and totals.dead:
-        raise typer.Exit(DEAD)
+    ended = run(work, where)
+    typer.echo(f"{ended.totals.delivered} rows delivered, {ended.totals.dead} dead letters", err=True)
+    for sale_id, why in ended.unreadable.items():
+        typer.echo(f"{sale_id} could not be read: {why}", err=True)
+    if once and (ended.totals.dead or ended.unreadable):
+        raise typer.Exit(UNDELIVERED)
 
 
 async def _until_told(work: Coroutine[Any, Any, None]) -> None:

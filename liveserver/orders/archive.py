@@ -171,9 +171,8 @@ def _to_disk(folder: Path) -> None:
 
 
 async def _unlink(client: Redis, sale_id: str, over: _Over, groups: list[str]) -> Kept | None:
-    meta, *others = keys_of(sale_id)
     feed = feed_key(sale_id)
-    keys = [meta, feed, *(key for key in others if key != feed)]
+    keys = [feed, *(key for key in keys_of(sale_id) if key != feed)]
     for group in groups:
         keys += keys_of_group(sale_id, group)
     reply: Any = await _UNLINK.call(client, keys, (over.epoch, over.seq, *groups))

@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 from liveserver.core.clock import Clock
 from liveserver.orders import limits
 from liveserver.orders.attempts import Patience
-from liveserver.orders.delivery import Counter, SaleDelivery, Totals
+from liveserver.orders.delivery import SaleDelivery, Throttle, Totals
 from liveserver.orders.lag import waiting
 from liveserver.orders.store import GroupFeed, LeaseLostError, make_group
 from liveserver.stock.sales import SALES_MAX, TooManySalesError, sales_with
@@ -33,7 +33,7 @@ class Deliverer:
     def __init__(
         self,
         client: Redis,
-        counter: Counter,
+        throttle: Throttle,
         clock: Clock,
         *,
         group: str,
@@ -43,8 +43,9 @@ class Deliverer:
         chance: Callable[[], float] = random.random,
     ) -> None:
         self.totals = Totals()
+        self.unreadable: dict[str, str] = {}  # sales whose feed could not be read, and why
         self._client = client
-        self._counter = counter
+        self._throttle = throttle
         self._clock = clock
         self._group = group
         self._owner = owner
@@ -74,17 +75,17 @@ class Deliverer:
             await self.stop()
 
     async def drain(self) -> None:
-        """Until nothing is left to deliver in any sale, here or in another process. Raises redis-py's
-        exceptions. Cancelled: as ``run``."""
+        """Until nothing is left to deliver in any sale, here or in another process, but for the unreadable
+        ones. Raises redis-py's exceptions, ``TooManySalesError``. Cancelled: as ``run``."""
         try:
-            while await self.beat():  # noqa: ASYNC110  what others deliver is no event here
+            while await self.beat(give_up=True):  # noqa: ASYNC110  what others deliver is no event here
                 await asyncio.sleep(limits.POLL_MS / 1000)
         finally:
             await self.stop()
 
-    async def beat(self) -> int:
+    async def beat(self, *, give_up: bool = False) -> int:
         """Takes up every sale in which there is something to do and which nobody delivers. Answers how many
-        have something to do. Raises redis-py's exceptions."""
+        have something to do. ``give_up``: those found unreadable have not. Raises as ``drain``."""
         if self._clock.now_ms() >= self._scan_ms:
             self._sales = [self._only] if self._only else await _sales(self._client)
             self._scan_ms = self._clock.now_ms() + limits.SCAN_MS
@@ -92,6 +93,8 @@ class Deliverer:
         for at in range(0, len(self._sales), limits.SALES_PAGE):
             page = self._sales[at : at + limits.SALES_PAGE]
             for sale_id in await waiting(self._client, page, self._group):
+                if give_up and sale_id in self.unreadable:
+                    continue
                 found += 1
                 if sale_id not in self._working and len(self._working) < limits.SALES_AT_ONCE_MAX:
                     await self._take_up(sale_id)
@@ -116,16 +119,18 @@ class Deliverer:
     async def _deliver(self, sale_id: str, feed: GroupFeed) -> None:
         """Never raises but when cancelled: the next beat begins anew."""
         delivery = SaleDelivery(
-            feed, self._counter, self._clock, self.totals, patience=self._patience, chance=self._chance
+            feed, self._throttle, self._clock, self.totals, patience=self._patience, chance=self._chance
         )
         try:
             await delivery.run()
+            self.unreadable.pop(sale_id, None)
         except LeaseLostError:
             log.warning("another process delivers this sale by now", sale=sale_id)
         except (RedisError, OSError) as error:
             log.warning("the delivery of a sale was broken off", sale=sale_id, why=str(error))
-        except Exception:
+        except Exception as error:
             log.exception("a sale can't be delivered", sale=sale_id)
+            self.unreadable[sale_id] = str(error)
             await asyncio.sleep(limits.SCAN_MS / 1000)  # it will hardly be better at once
         finally:
             with contextlib.suppress(RedisError, OSError):  # else the lease runs out by itself

@@ -31,7 +31,7 @@ class Totals:
         self.dead = 0
 
 
-class Counter:
+class Throttle:
     """The one order service of all sales: how many requests may be under way, and whether it asked for
     quiet."""
 
@@ -64,7 +64,7 @@ class SaleDelivery:
     def __init__(
         self,
         feed: GroupFeed,
-        counter: Counter,
+        throttle: Throttle,
         clock: Clock,
         totals: Totals,
         *,
@@ -72,7 +72,7 @@ class SaleDelivery:
         chance: Callable[[], float],
     ) -> None:
         self._feed = feed
-        self._counter = counter
+        self._throttle = throttle
         self._clock = clock
         self._totals = totals
         self._patience = patience
@@ -129,7 +129,7 @@ class SaleDelivery:
             await self._feed.acknowledge(over)
 
     def _send(self) -> None:
-        while len(self._out) < self._counter.at_once:
+        while len(self._out) < self._throttle.at_once:
             one = self._window.next(self._clock.now_ms())
             if one is None:
                 return
@@ -140,7 +140,7 @@ class SaleDelivery:
         now_ms = self._clock.now_ms()
         moments = [limits.POLL_MS]
         due_ms = self._window.due_ms()
-        if due_ms is not None and len(self._out) < self._counter.at_once:
+        if due_ms is not None and len(self._out) < self._throttle.at_once:
             moments.append(max(0, due_ms - now_ms))
         if self._window.rows or self._out:
             waiting = asyncio.wait(
@@ -152,7 +152,7 @@ class SaleDelivery:
                 task.result()
 
     async def _deliver(self, one: Under) -> None:
-        answer = await self._counter.deliver(one)
+        answer = await self._throttle.deliver(one)
         async with self._settling:
             await self._settle(one, answer)
 

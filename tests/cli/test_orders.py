@@ -17,6 +17,7 @@ from liveserver.cli import orders_app
 from liveserver.orders import limits
 from liveserver.orders.keys import keys_of_group
 from liveserver.orders.lag import lags
+from liveserver.stock.scripts import feed_key
 from liveserver.valkey.connect import call_client
 from tests.clock import ManualClock
 from tests.orders.order_service import OK, OrderService, Row, answer, order_service
@@ -161,6 +162,20 @@ async def test_status_and_dead_letters(
     assert code == 0 and "1 rows delivered" in said
     assert set(wanted) - set(service.effects) == {bad[1]}
     assert (await typed("dead", "list", redis_url=valkey_url)).stdout == "no dead letters\n"
+
+
+async def test_once_ends_though_a_feed_can_not_be_read(
+    bench: ValkeyBench, valkey_url: str, service: OrderService
+) -> None:
+    for sale_id in ("s1", "s2"):
+        await bench.open(bench.spec(sale_id=sale_id))
+        await bench.buy("ann", "c1", sale_id=sale_id)
+    await bench.client.xadd(feed_key("s1"), {"kind": "poetry", "first": "9", "at": "1"}, id="9999999999999-9")
+    code, said = await ended(
+        await started("deliver", "--url", service.url, "--redis-url", valkey_url, "--once")
+    )
+    assert code == 1 and "s1 could not be read: " in said
+    assert {row["saleId"] for row in service.effects.values()} == {"s2"}
 
 
 async def test_without_a_server_there_only_once(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from liveserver.orders import limits
 from liveserver.orders.attempts import Patience
 from liveserver.orders.deliverer import Deliverer
-from liveserver.orders.delivery import Counter
+from liveserver.orders.delivery import Throttle
 from liveserver.orders.webhook import Webhook
 from liveserver.store.server_clock import ServerClock
 from liveserver.valkey.connect import call_client
@@ -66,8 +66,8 @@ async def deliverer(valkey_url: str, service: OrderService) -> AsyncIterator[Mak
             sink = Webhook(url or service.url, secret=secret, timeout_ms=timeout_ms, at_once=at_once)
             stack.push_async_callback(sink.aclose)
             clock = ServerClock()
-            counter = Counter(sink, clock, at_once=at_once)
-            return Deliverer(client, counter, clock, group=group, owner=f"process-{made}", patience=patience)
+            throttle = Throttle(sink, clock, at_once=at_once)
+            return Deliverer(client, throttle, clock, group=group, owner=f"process-{made}", patience=patience)
 
         yield make
 

@@ -147,7 +147,9 @@ async def test_what_does_not_fold_stays_and_is_said(bench: ValkeyBench, tmp_path
     assert names(tmp_path) == []
 
 
-@pytest.mark.parametrize("what", ["a return", "a group", "an unread group", "a lease", "a dead letter"])
+@pytest.mark.parametrize(
+    "what", ["a return", "a group", "an unread group", "an unacknowledged entry", "a lease", "a dead letter"]
+)
 async def test_what_happens_between_the_file_and_the_end_is_not_lost(
     bench: ValkeyBench,
     service: OrderService,
@@ -175,6 +177,9 @@ async def test_what_happens_between_the_file_and_the_end_is_not_lost(
                 await bench.client.xgroup_create(feed_key("s1"), "new", id="$")
             case "an unread group":
                 await bench.client.xgroup_setid(feed_key("s1"), "orders", id="0")
+            case "an unacknowledged entry":
+                await bench.client.xgroup_setid(feed_key("s1"), "orders", id="0")
+                await bench.client.xreadgroup("orders", "deliverer", {feed_key("s1"): ">"})
             case "a lease":
                 await bench.client.set(keys.lease, "somebody")
             case _:
