@@ -46,8 +46,8 @@ async def remembered(client: Redis) -> bool:
     return bool(await client.exists(keys_of_group("s1", "orders").rows))
 
 
-async def drained_lag(client: Redis) -> bool:
-    return (await lag_of(client)).drained
+async def drained_lag(client: Redis, sale_id: str = "s1") -> bool:
+    return (await lag_of(client, sale_id)).drained
 
 
 async def all_ends(bench: ValkeyBench) -> None:
@@ -303,6 +303,7 @@ async def test_a_slow_order_service_holds_up_neither_sale_nor_other_reservations
     assert not any(row["userId"] == "slow" for row in service.effects.values())
     free.set()
     await until(lambda: len(service.effects) == 202)
+    await until(lambda: drained_lag(bench.client))
     await end(running)
     assert in_order(service.arrived)
     await nothing_left(bench.client)
@@ -492,6 +493,6 @@ async def test_a_feed_that_can_not_be_read_is_said_and_holds_up_no_other_sale(
     running = asyncio.create_task(one.run())
     want = expected("s2", await bench.feed("s2"))
     await until(lambda: want.keys() <= service.effects.keys())
+    await until(lambda: drained_lag(bench.client, "s2"))
     await end(running)
-    assert (await lag_of(bench.client, "s2")).drained
     assert not (await lag_of(bench.client)).drained

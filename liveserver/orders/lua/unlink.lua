@@ -1,9 +1,10 @@
 #!lua
 -- Takes away a sale that has been archived, if it is still the one that was: nothing was written to it since, and
 -- every group has acknowledged all of it. All in one step, so nothing is trimmed below the slowest group.
--- KEYS  1 {sale:ID}:feed  2… the sale's other keys, then for each group its lease, rows, dead
---       and again: all is unlinked
--- ARGV  1 epoch   2 seq: of the row the archive ends with (every change is a row)   3… the groups, in the order of their keys (at most 1,000 keys)
+-- KEYS  1 {sale:ID}:feed  2… the sale's other keys, then for each group its lease, rows, dead and again: all is
+--       unlinked
+-- ARGV  1 epoch   2 seq: of the row the archive ends with (every change is a row)
+--       3… the groups, in the order of their keys (at most 200)
 -- Answers  {'ok', keys unlinked}; or, with nothing done, {'changed'} or {'group', name}: it has something to do
 -- O(keys); the memory is freed beside the commands.
 
