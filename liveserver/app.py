@@ -37,6 +37,7 @@ from liveserver.hub.rooms import Rooms
 from liveserver.hub.stock_desk import StockDesk
 from liveserver.hub.tasks import Tasks
 from liveserver.stock.ledger import ValkeyLedger
+from liveserver.stock.patrol import Patrol
 from liveserver.store.binary import ExternalStore, choose_store
 from liveserver.store.embedded import EmbeddedValkey
 from liveserver.store.relay import ValkeyRelay
@@ -204,7 +205,10 @@ async def running(
         metrics = Metrics()
         register(metrics, gate=gate, rooms=rooms, desk=desk, law=law, relay=relay, tasks=tasks)
         app = http_app(backend, WEB, tokens, metrics, clock, version=liveserver.__version__)
-        await _background(stack, rooms.beat_forever(), desk.sweep_forever(), gate.watch_deadlines())
+        patrol = Patrol(calls, clock, desk.sweep_unwatched)
+        await _background(
+            stack, rooms.beat_forever(), desk.sweep_forever(), patrol.run(), gate.watch_deadlines()
+        )
         serving = await serve(
             app,
             gate,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import msgpack
 import msgspec
@@ -22,6 +22,8 @@ from .errors import CommandError, NotOurs
 from .frames import Frame
 from .replies import Bye, Notice, Reply
 from .types import ID_PATTERN
+
+T = TypeVar("T")
 
 Downward = Reply | Notice | Bye | Frame
 
@@ -96,6 +98,12 @@ def _convert_command(value: Any) -> Command:
         raise CommandError(
             "unknown_command", f"no command {str(tag)[:64]!r}", field="type", command_id=command_id
         )
+    command: Command = checked(value, shape, command_id)
+    return command
+
+
+def checked(value: Any, shape: type[T], command_id: str = "") -> T:
+    """A plain value as this shape; ``CommandError`` names code and field."""
     try:
         return msgspec.convert(value, shape)
     except msgspec.ValidationError as error:

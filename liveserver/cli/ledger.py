@@ -17,6 +17,7 @@ import uvloop
 from redis.asyncio import Redis
 
 from liveserver.cli import ledger_format as text
+from liveserver.cli.ledger_archive import archive
 from liveserver.cli.ledger_progress import Show, shown
 from liveserver.cli.ledger_store import CANNOT_LOOK, DataDirOption, Place, RedisUrlOption, place, store_of
 from liveserver.stock.audit import Report, audit
@@ -30,7 +31,7 @@ BROKEN = 1
 CANNOT = 2
 
 app = typer.Typer(
-    help="Prove the sales of a store from their feeds; write them out.",
+    help="Prove the sales of a store from their feeds; write them out; archive what is over.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -114,6 +115,9 @@ def export(
 
     written = _run(work, place(ctx))
     typer.echo(f"{written} {'orders' if as_orders else 'rows'} written", err=True)
+
+
+app.command()(archive)
 
 
 async def _audit(client: Redis, sale_id: str, show: Show) -> Report:

@@ -36,23 +36,23 @@ def _ask(context: Context, session: Session, command: Purchase) -> PurchaseOutco
     except LedgerError as error:
         raise refusal(error) from error
     if isinstance(asked, Verdict):
-        return _reply(context, command, asked)
+        return outcome_of(context, command.sale_id, command.id, asked)
     return Later(asked, partial(_answer, context, command))
 
 
 def _answer(context: Context, command: Purchase, asked: asyncio.Future[Verdict]) -> PurchaseOutcome:
     try:
-        return _reply(context, command, asked.result())
+        return outcome_of(context, command.sale_id, command.id, asked.result())
     except LedgerError as error:
         raise refusal(error) from error
 
 
-def _reply(context: Context, command: Purchase, verdict: Verdict) -> PurchaseOutcome:
+def outcome_of(context: Context, sale_id: str, command_id: str, verdict: Verdict) -> PurchaseOutcome:
     granted = verdict.reservation is not None
     return PurchaseOutcome(
-        id=command.id,
+        id=command_id,
         t=context.clock.now_ms(),
-        sale_id=command.sale_id,
+        sale_id=sale_id,
         outcome=verdict.outcome.value,
         epoch=verdict.epoch,
         seq=verdict.seq,

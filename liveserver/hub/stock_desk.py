@@ -8,6 +8,7 @@ at what is known to be sold out is answered by the latch, from the newest of tho
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 
 import structlog
 
@@ -70,12 +71,25 @@ class StockDesk:
         self._sweeper = Sweeper(
             ledger, clock, self._swept_sales, on_expired=self.expired, on_view=self.observe
         )
+        # Of sales no room here has: nobody is told, and the room that is held next hears it all then.
+        self._aside = Sweeper(
+            ledger,
+            clock,
+            lambda: (),
+            on_expired=lambda _: None,
+            on_view=lambda view: self._latch.learn(view, clock.now_ms()),
+        )
 
     def use(self, rooms: Rooms) -> None:
         self._rooms = rooms
 
     async def sweep_forever(self) -> None:
         await self._sweeper.run()
+
+    async def sweep_unwatched(self, sales: Collection[str]) -> None:
+        """Those of these sales that no room here has. Never raises but when cancelled."""
+        mine = set(self._swept_sales())
+        await self._aside.sweep([sale_id for sale_id in sales if sale_id not in mine])
 
     async def aclose(self) -> None:
         await self._gatherer.aclose()
@@ -107,7 +121,7 @@ class StockDesk:
                 rooms.discard(room)
             else:
                 heard &= live.observe(view)
-        if heard and view.status is SaleStatus.CLOSED and not any(view.held.values()):
+        if rooms and heard and view.status is SaleStatus.CLOSED and not any(view.held.values()):
             self._finish(view.sale_id)
         elif not rooms:
             self._rooms_of.pop(view.sale_id, None)

@@ -170,3 +170,45 @@ async def test_an_old_server_is_named(client: Redis, monkeypatch: pytest.MonkeyP
     with pytest.raises(ServerTooOldError, match=r"redis 6\.2\.14 is too old"):
         await server_facts(client)
     assert _version("7.0.15") > (7, 0)
+
+
+async def test_a_cancelled_call_is_cancelled_at_whatever_point(valkey_url: str) -> None:
+    """Python 3.11's ``wait_for`` forgets a cancellation that meets its end: a loop that calls the store would
+    then go on for ever, and a server not end."""
+    client = call_client(valkey_url)
+    forgotten = []
+    for turns in [*range(40)] * 5:
+        calling = asyncio.ensure_future(_call_on(client))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        assert calling.cancel()
+        done, _ = await asyncio.wait({calling}, timeout=0.2)
+        if not done:
+            forgotten.append(turns)
+            await client.connection_pool.disconnect()
+            break
+    await client.aclose()
+    assert forgotten == []
+
+
+async def test_what_a_cancelled_task_has_to_clean_up_is_still_sent(valkey_url: str) -> None:
+    client = call_client(valkey_url)
+    await client.delete("cleaned")
+
+    async def work() -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            await client.set("cleaned", "1")
+
+    working = asyncio.ensure_future(work())
+    await asyncio.sleep(0)
+    working.cancel()
+    await asyncio.wait({working})
+    assert working.cancelled() and await client.get("cleaned") == b"1"
+    await client.aclose()
+
+
+async def _call_on(client: Redis) -> None:
+    while True:
+        await client.ping()
