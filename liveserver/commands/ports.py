@@ -85,9 +85,6 @@ class Stock(Protocol):
     @property
     def ledger(self) -> Ledger: ...
 
-    @property
-    def durability(self) -> str: ...
-
     async def purchase(self, sale_id: str, order: Order, *, attempt: int) -> Verdict:
         """Gathered with the orders of this moment; never raises for the ledger's troubles, but for an
         unknown sale or item. ``attempt`` 0: this command id was never sent before."""

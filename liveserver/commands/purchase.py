@@ -30,7 +30,6 @@ async def handle(context: Context, session: Session, command: Purchase) -> Purch
 
 
 def _reply(context: Context, command: Purchase, verdict: Verdict) -> PurchaseOutcome:
-    granted = verdict.reservation is not None
     return PurchaseOutcome(
         id=command.id,
         t=context.clock.now_ms(),
@@ -40,6 +39,6 @@ def _reply(context: Context, command: Purchase, verdict: Verdict) -> PurchaseOut
         seq=verdict.seq,
         reservation=held(verdict.reservation) if verdict.reservation else None,
         replayed=verdict.replayed,
-        durability=context.stock.durability if granted else "",
+        durability=verdict.durability.value if verdict.durability else "",
         retry_ms=RETRY_MS.get(verdict.outcome, 0),
     )

@@ -20,6 +20,7 @@ from liveserver.stock.ids import ReservationRef, parse_reservation_id, reservati
 from liveserver.stock.port import (
     BelowHeldError,
     Change,
+    Durability,
     Froze,
     Line,
     Order,
@@ -193,7 +194,7 @@ class ModelSale:
             if self.buyers[known.user_id][known.place].lines != lines:
                 return Verdict(Outcome.CONFLICT, self.epoch, self.seq)
             reservation = self.reservation(known)
-            return Verdict(Outcome.RESERVED, self.epoch, self.seq, reservation, replayed=True)
+            return Verdict(Outcome.RESERVED, self.epoch, self.seq, reservation, True, Durability.MEMORY)
         refused = self._refusal(now_ms, order.user_id, lines)
         if refused is not None:
             return Verdict(refused, self.epoch, self.seq)
@@ -204,7 +205,9 @@ class ModelSale:
             self.counters[number].move("available", "held", units)
         self.seq += 1
         granted.append(Granted(ref, order.command_id, lines))
-        return Verdict(Outcome.RESERVED, self.epoch, self.seq, self.reservation(ref))
+        return Verdict(
+            Outcome.RESERVED, self.epoch, self.seq, self.reservation(ref), durability=Durability.MEMORY
+        )
 
     def _refusal(self, now_ms: int, user_id: str, lines: checks.Lines) -> Outcome | None:
         status = self.status_at(now_ms)
