@@ -46,8 +46,8 @@ class Promise(msgspec.Struct, frozen=True):
             )
         if self.asked is Durability.REPLICATED and facts.replicas < self.replicas:
             return (
-                f"durability replicated can't be kept: {facts.replicas} of {self.replicas} replicas are connected "
-                "and in step. Connect replicas (REPLICAOF), lower LIVESERVER_REPLICAS, or ask for less"
+                f"durability replicated can't be kept: {facts.replicas} of {self.replicas} replicas are in "
+                "step. Connect replicas (REPLICAOF), lower LIVESERVER_REPLICAS, or ask for less"
             )
         return ""
 

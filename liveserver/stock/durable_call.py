@@ -115,4 +115,4 @@ class DurableCalls:
 
 def _acknowledged(fence: object, count: object) -> int:
     """By so many replicas. A fence that was refused leaves WAIT nothing to count."""
-    return count if fence == b"OK" and isinstance(count, int) else 0
+    return count if isinstance(count, int) and not isinstance(fence, Exception) else 0

@@ -52,8 +52,8 @@ class Script:
         behind: Sequence[Sequence[str | int]],
     ) -> tuple[Any, list[Any]]:
         """As ``call``, and on the same connection, in the same write, the commands ``behind`` it. Answers the
-        script's reply and theirs, undecoded; an error of theirs is a value among them. They run also where
-        the script was refused."""
+        script's reply and theirs, as redis-py decodes them; an error of theirs is a value among them.
+        They run also where the script was refused."""
         for how, script in (("EVALSHA", self.sha), ("EVAL", self.text)):
             pipe = client.pipeline(transaction=False)
             pipe.execute_command(how, script, len(keys), *keys, *arguments)
