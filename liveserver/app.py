@@ -140,7 +140,11 @@ async def running(
         stock_calls = call_client(where.url)  # their own: what rooms do takes no connection from a purchase
         stack.push_async_callback(stock_calls.aclose)
         ledger = ValkeyLedger(
-            stock_calls, clock, promise=promise, on_expired=lambda expired: desk.expired(expired)
+            stock_calls,
+            clock,
+            promise=promise,
+            on_expired=lambda expired: desk.expired(expired),
+            on_lined=lambda lined: desk.lined(lined),
         )
         desk = StockDesk(ledger, clock, deadline_ms=settings.purchase_deadline_ms)
         stack.push_async_callback(desk.aclose)

@@ -38,6 +38,7 @@ def _reply(context: Context, command: Purchase, verdict: Verdict) -> PurchaseOut
         epoch=verdict.epoch,
         seq=verdict.seq,
         reservation=held(verdict.reservation) if verdict.reservation else None,
+        ahead=verdict.ahead,
         replayed=verdict.replayed,
         durability=verdict.durability.value if verdict.durability else "",
         retry_ms=RETRY_MS.get(verdict.outcome, 0),

@@ -322,7 +322,7 @@ async def test_what_the_store_cannot_do_is_refused_at_the_start(
     second = await durable_valkey(fsync="no")
     await replicate(client, clients.client(second.url))
     assert "1 of 2 replicas" in await refused(client, store.url, durability="replicated", replicas=2)
-    settings = Settings(port=0, redis_url=store.url, secret=SECRET, durability="replicated")
+    settings = Settings(port=0, redis_url=store.url, secret=SECRET, durability=Durability.REPLICATED)
     async with running(settings) as server:
         assert server.http_url
 
