@@ -16,6 +16,7 @@ demo: $(VENV)/.demo  ## a live room with an audience and flash sales, judged; AR
 test: $(VENV)/.test  ## every test, against a real Valkey, real sockets and a real browser; ARGS="-k stock"
 	@scripts/need chromium chromium fonts-noto-cjk
 	@scripts/need libatomic.so.1 libatomic1  # playwright's driver is linked with it
+	@scripts/need gcc gcc libc6-dev  # a disk that can be held, for tests/faults
 	$(BIN)/pytest $(ARGS)
 
 check: $(VENV)/.test  ## ruff, mypy strict, import layers

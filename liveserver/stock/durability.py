@@ -18,7 +18,6 @@ from liveserver.stock.port import Durability
 from liveserver.valkey.server import ServerFacts
 
 REPLICA_WAIT_MS: Final = 200  # Guess: below a purchase's deadline, so it is the wait that says ``pending``
-RANK: Final = (Durability.MEMORY, Durability.FSYNCED, Durability.REPLICATED)
 
 
 class Promise(msgspec.Struct, frozen=True):
@@ -27,7 +26,7 @@ class Promise(msgspec.Struct, frozen=True):
     wait_ms: int = REPLICA_WAIT_MS  # for them; then the call is ``pending``
 
     def kept_by(self, reached: Durability) -> bool:
-        return self.asked is None or RANK.index(reached) >= RANK.index(self.asked)
+        return self.asked in (None, Durability.MEMORY, reached)
 
     def offered_by(self, facts: ServerFacts) -> Durability:
         """What answers of this server will say, while it stays as it is."""

@@ -53,7 +53,11 @@ class Proxy:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        from_store, to_store = await asyncio.open_unix_connection(self._store)
+        try:
+            from_store, to_store = await asyncio.open_unix_connection(self._store)
+        except OSError:
+            writer.close()
+            return
         self._writers += (writer, to_store)
         losing = asyncio.Event()
         for way in (self._calls(reader, writer, to_store, losing), self._replies(from_store, writer, losing)):
@@ -86,8 +90,13 @@ class Proxy:
     async def _replies(
         self, from_store: asyncio.StreamReader, writer: asyncio.StreamWriter, losing: asyncio.Event
     ) -> None:
-        while chunk := await from_store.read(CHUNK_BYTES):
-            if losing.is_set():
-                writer.transport.abort()
-                return
-            writer.write(chunk)
+        try:
+            while chunk := await from_store.read(CHUNK_BYTES):
+                if losing.is_set():
+                    writer.transport.abort()
+                    return
+                writer.write(chunk)
+        except OSError:
+            pass
+        finally:
+            writer.close()  # the store has gone
