@@ -17,6 +17,7 @@ WAIT holds its connection until the replicas answer: each call has one of the cl
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -36,6 +37,7 @@ from liveserver.valkey.server import (
     server_facts,
 )
 
+FACTS_KEPT_S: Final = 5.0  # a store that has become better is noticed by then; a worse one at once
 FENCE_KEPT_MS: Final = 60_000  # the fence itself means nothing; it goes away again
 
 log = structlog.get_logger(__name__)
@@ -46,12 +48,14 @@ class DurableCalls:
         self._client = client
         self._promise = promise
         self._facts: ServerFacts | None = None
+        self._read_at_s = 0.0
         self._said: tuple[Durability | None, str] | None = None
 
     async def facts(self) -> ServerFacts:
-        """Of a server that can keep the promise, else ``LedgerUnavailableError`` with the reason. Read once,
-        and again after ``forget``. Safe to cancel."""
-        if self._facts is None:
+        """Of a server that can keep the promise, else ``LedgerUnavailableError`` with the reason. Kept for
+        ``FACTS_KEPT_S``, or until ``forget``. Safe to cancel."""
+        now_s = time.monotonic()
+        if self._facts is None or now_s - self._read_at_s > FACTS_KEPT_S:
             try:
                 facts = await server_facts(self._client)
             except (RedisError, OSError, ServerTooOldError) as error:
@@ -59,8 +63,9 @@ class DurableCalls:
             unkept = self._promise.unkept_by(facts)
             self._say(None if unkept else self._promise.offered_by(facts), unkept)
             if unkept:
+                self._facts = None
                 raise LedgerUnavailableError(unkept)
-            self._facts = facts
+            self._facts, self._read_at_s = facts, now_s
         return self._facts
 
     def forget(self) -> None:

@@ -24,7 +24,7 @@ STOCK: Final = 10**9
 REWRITE_S_MAX: Final = 60.0
 
 
-class Store(msgspec.Struct, frozen=True):
+class Store(msgspec.Struct):
     name: str  # "memory" or "fsynced"
     url: str
     pid: int
@@ -56,6 +56,7 @@ class Store(msgspec.Struct, frozen=True):
         async with asyncio.timeout(REWRITE_S_MAX):
             while (await self.client.info("persistence"))["aof_rewrite_in_progress"]:  # noqa: ASYNC110  the store tells nobody
                 await asyncio.sleep(0.05)
+        self.ledger = ValkeyLedger(self.client, self.clock)  # one that knows it, and proves it in each call
 
 
 @asynccontextmanager

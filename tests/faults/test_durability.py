@@ -14,6 +14,7 @@ from redis.asyncio import Redis
 
 from liveserver.app import StoreUnfitError, running
 from liveserver.config import Settings
+from liveserver.stock import durable_call
 from liveserver.stock.audit import audit
 from liveserver.stock.durability import Promise
 from liveserver.stock.ledger import ValkeyLedger
@@ -149,7 +150,7 @@ async def test_a_store_that_stops_syncing_is_found_out_by_the_call_itself(
 
 
 async def test_with_nothing_asked_the_word_follows_the_store(
-    durable_valkey: StartValkey, clients: Clients
+    durable_valkey: StartValkey, clients: Clients, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = await durable_valkey()
     client, ledger = clients.client(store.url), clients.ledger(store.url)
@@ -157,6 +158,10 @@ async def test_with_nothing_asked_the_word_follows_the_store(
     assert (await buy(ledger, "ann")).durability is Durability.FSYNCED
     await client.config_set("appendfsync", "everysec")
     assert [(await buy(ledger, name)).durability for name in ("bob", "cid")] == [Durability.MEMORY] * 2
+    await client.config_set("appendfsync", "always")
+    monkeypatch.setattr(durable_call, "FACTS_KEPT_S", 0.0)
+    again = await buy(ledger, "bob")
+    assert (again.replayed, again.durability) == (True, Durability.FSYNCED)
     sold_out = await buy(ledger, "dan")
     assert (sold_out.outcome, sold_out.durability) == (Outcome.SOLD_OUT, None)
 
