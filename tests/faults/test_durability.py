@@ -251,6 +251,44 @@ async def test_what_was_granted_for_less_is_not_called_replicated_by_repeating_i
 
 
 ANOTHER = sale(sale_id="s2")
+
+
+async def test_a_buyer_hears_replicated_when_it_is_and_pending_until_then(
+    durable_valkey: StartValkey, clients: Clients
+) -> None:
+    """The whole server, through its socket."""
+    first, second = await pair(durable_valkey, clients)
+    settings = Settings(
+        port=0,
+        redis_url=first.url,
+        secret=SECRET,
+        durability=Durability.REPLICATED,
+        replica_wait_ms=1_000,
+        purchase_deadline_ms=20_000,
+    )
+    async with (
+        running(settings) as server,
+        Raw(server.url, server.mint("streamer", "eve")) as eve,
+        Raw(server.url, server.mint("viewer", "ann")) as ann,
+    ):
+        await eve.join("r1")
+        await ann.join("r1")
+        await list_oil(eve)
+        await open_oil_sale(eve)
+        line = OrderLine(item_id="jar", quantity=1)
+        told = await ann.ask(Purchase(id="p1", room="r1", sale_id="s1", lines=[line]), PurchaseOutcome)
+        assert (told.outcome, told.durability) == ("reserved", "replicated")
+        os.kill(second.pid, signal.SIGSTOP)
+        second_try = Purchase(id="p2", room="r1", sale_id="s1", lines=[line])
+        unknown = await ann.ask(second_try, PurchaseOutcome)
+        assert (unknown.outcome, unknown.durability, unknown.reservation) == ("pending", "", None)
+        os.kill(second.pid, signal.SIGCONT)
+        again = await ann.ask(
+            Purchase(id="p2", room="r1", sale_id="s1", lines=[line], attempt=1), PurchaseOutcome
+        )
+        assert (again.outcome, again.replayed, again.durability) == ("reserved", True, "replicated")
+
+
 Call = Callable[[ValkeyLedger, str], Awaitable[object]]
 CALLS: list[tuple[str, Call]] = [
     ("open", lambda ledger, _: ledger.open(ANOTHER, command_id="open-2")),
