@@ -36,10 +36,12 @@ from liveserver.hub.people import People
 from liveserver.hub.rooms import Rooms
 from liveserver.hub.stock_desk import StockDesk
 from liveserver.hub.tasks import Tasks
+from liveserver.stock.durability import Promise
 from liveserver.stock.ledger import ValkeyLedger
 from liveserver.stock.patrol import Patrol
+from liveserver.stock.port import Durability
 from liveserver.store.binary import ExternalStore, choose_store
-from liveserver.store.embedded import EmbeddedValkey
+from liveserver.store.embedded import EmbeddedValkey, Fsync
 from liveserver.store.relay import ValkeyRelay
 from liveserver.store.rooms import ValkeyRoomStore
 from liveserver.store.server_clock import ServerClock
@@ -121,6 +123,9 @@ async def running(
                 f"the store's maxmemory-policy is {facts.maxmemory_policy}: it would drop stock when memory "
                 "runs short. Set maxmemory-policy noeviction."
             )
+        promise = _promise(settings)
+        if unkept := promise.unkept_by(facts):
+            raise StoreUnfitError(unkept)
         steered = ServerClock()
         await steered.sync(calls)
         clock = clock or steered
@@ -138,15 +143,11 @@ async def running(
         ledger = ValkeyLedger(
             stock_calls,
             clock,
+            promise=promise,
             on_expired=lambda expired: desk.expired(expired),
             on_lined=lambda lined: desk.lined(lined),
         )
-        desk = StockDesk(
-            ledger,
-            clock,
-            durability="fsynced" if facts.fsynced else "memory",
-            deadline_ms=settings.purchase_deadline_ms,
-        )
+        desk = StockDesk(ledger, clock, deadline_ms=settings.purchase_deadline_ms)
         stack.push_async_callback(desk.aclose)
         gate = Gate(
             clock=clock,
@@ -221,7 +222,13 @@ async def running(
         )
         stack.push_async_callback(serving.stop)
         stack.push_async_callback(gate.drain)
-        logger.info("listening", url=serving.url, process=process, store=facts.product)
+        logger.info(
+            "listening",
+            url=serving.url,
+            process=process,
+            store=facts.product,
+            durability=promise.offered_by(facts).value,
+        )
         yield Running(serving, where, tokens, clock)
 
 
@@ -234,8 +241,12 @@ def _unready(gate: Gate, rooms: Rooms) -> list[str]:
     return reasons
 
 
+def _promise(settings: Settings) -> Promise:
+    return Promise(settings.durability, settings.replicas, settings.replica_wait_ms)
+
+
 class StoreUnfitError(Exception):
-    """The store is set up in a way that would lose sales."""
+    """The store is set up in a way that would lose sales, or can't keep what was asked of it."""
 
 
 class StoreLostError(Exception):
@@ -263,7 +274,11 @@ async def _store(
     chosen = choose_store(environ)
     if isinstance(chosen, ExternalStore):
         return Store(chosen.url)
-    embedded = await EmbeddedValkey.start(settings.data_dir, binary=chosen, on_loading=on_loading)
+    # Who asks for no more than memory doesn't wait for a disk.
+    fsync: Fsync = "everysec" if settings.durability is Durability.MEMORY else "always"
+    embedded = await EmbeddedValkey.start(
+        settings.data_dir, binary=chosen, fsync=fsync, on_loading=on_loading
+    )
     stack.push_async_callback(embedded.stop)
     return Store(embedded.url, embedded)
 

@@ -18,6 +18,7 @@ from liveserver.cli.faults import in_words
 from liveserver.cli.logs import configure_logging
 from liveserver.cli.settings import settings
 from liveserver.config import Settings
+from liveserver.stock.port import Durability
 from liveserver.store.binary import NoStoreError
 from liveserver.store.datadir import DataDirInUseError
 from liveserver.store.embedded import StoreStartError
@@ -57,6 +58,14 @@ def serve(
             envvar="LIVESERVER_REDIS_URL", help="A Valkey or Redis >= 7 instead of the embedded one."
         ),
     ] = "",
+    durability: Annotated[
+        Durability | None,
+        typer.Option(
+            envvar="LIVESERVER_DURABILITY",
+            help="The least a purchase must have reached before it is answered; a store that can't is "
+            "refused. Default: what the store offers.",
+        ),
+    ] = None,
     log_json: Annotated[bool, typer.Option(envvar="LIVESERVER_LOG_JSON", help="Log JSON lines.")] = False,
 ) -> None:
     """Run the server until Ctrl-C.
@@ -66,7 +75,14 @@ def serve(
     Example:  liveserver serve --port 8080 --data-dir ./live-data
     """
     configure_logging(json=log_json)
-    chosen = settings(host=host, port=port, data_dir=data_dir, redis_url=redis_url, log_json=log_json)
+    chosen = settings(
+        host=host,
+        port=port,
+        data_dir=data_dir,
+        redis_url=redis_url,
+        durability=durability,
+        log_json=log_json,
+    )
     try:
         uvloop.run(_serve(chosen))
     except CANNOT_SERVE as error:

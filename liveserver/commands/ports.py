@@ -98,9 +98,6 @@ class Stock(Protocol):
     @property
     def ledger(self) -> Ledger: ...
 
-    @property
-    def durability(self) -> str: ...
-
     def purchase(self, sale_id: str, order: Order, *, attempt: int) -> Verdict | asyncio.Future[Verdict]:
         """At once if it is known to be sold out, else gathered with the orders of this moment. The future
         never raises for the ledger's troubles, but ``LedgerError`` for an unknown sale or item.

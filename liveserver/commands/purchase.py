@@ -48,7 +48,6 @@ def _answer(context: Context, command: Purchase, asked: asyncio.Future[Verdict])
 
 
 def outcome_of(context: Context, sale_id: str, command_id: str, verdict: Verdict) -> PurchaseOutcome:
-    granted = verdict.reservation is not None
     return PurchaseOutcome(
         id=command_id,
         t=context.clock.now_ms(),
@@ -59,6 +58,6 @@ def outcome_of(context: Context, sale_id: str, command_id: str, verdict: Verdict
         reservation=held(verdict.reservation) if verdict.reservation else None,
         ahead=verdict.ahead,
         replayed=verdict.replayed,
-        durability=context.stock.durability if granted else "",
+        durability=verdict.durability.value if verdict.durability else "",
         retry_ms=RETRY_MS.get(verdict.outcome, 0),
     )

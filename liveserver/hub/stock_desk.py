@@ -51,9 +51,8 @@ class Outcomes:
 
 
 class StockDesk:
-    def __init__(self, ledger: Ledger, clock: Clock, *, durability: str, deadline_ms: int) -> None:
+    def __init__(self, ledger: Ledger, clock: Clock, *, deadline_ms: int) -> None:
         self.ledger = ledger
-        self.durability = durability
         self.outcomes = Outcomes()
         self._clock = clock
         self._latch = SoldOutLatch()

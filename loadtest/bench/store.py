@@ -25,7 +25,7 @@ BUYERS: Final = 1  # its place among the keys of a sale
 REWRITE_S_MAX: Final = 60.0
 
 
-class Store(msgspec.Struct, frozen=True):
+class Store(msgspec.Struct):
     name: str  # "memory" or "fsynced"
     url: str
     pid: int
@@ -61,6 +61,7 @@ class Store(msgspec.Struct, frozen=True):
         async with asyncio.timeout(REWRITE_S_MAX * max(1.0, orders / 1_000_000)):
             while (await self.client.info("persistence"))["aof_rewrite_in_progress"]:  # noqa: ASYNC110  the store tells nobody
                 await asyncio.sleep(0.05)
+        self.ledger = ValkeyLedger(self.client, self.clock)  # one that knows it, and proves it in each call
 
 
 @asynccontextmanager

@@ -59,3 +59,19 @@ def test_a_port_in_use_is_named(tmp_path: Path) -> None:
         )
     assert refused.returncode == 1
     assert f"127.0.0.1:{port} is in use" in refused.stderr and "--port" in refused.stderr
+
+
+def test_a_durability_that_cannot_be_kept_is_refused(tmp_path: Path) -> None:
+    refused = subprocess.run(
+        [
+            *(sys.executable, "-m", "liveserver", "serve", "--port", "0"),
+            *("--data-dir", str(tmp_path), "--durability", "replicated"),
+        ],
+        env={**os.environ, "LIVESERVER_REDIS_URL": ""},
+        capture_output=True,
+        text=True,
+        timeout=SECONDS_MAX,
+    )
+    assert refused.returncode == 1
+    assert "cannot serve: durability replicated can't be kept: 0 of 1 replicas" in refused.stderr
+    assert "Connect replicas" in refused.stderr

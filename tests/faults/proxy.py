@@ -61,7 +61,11 @@ class Proxy:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        from_store, to_store = await asyncio.open_unix_connection(self._store)
+        try:
+            from_store, to_store = await asyncio.open_unix_connection(self._store)
+        except OSError:
+            writer.close()
+            return
         self._writers |= {writer, to_store}
         losing, keeping = asyncio.Event(), asyncio.Event()
         for way in (

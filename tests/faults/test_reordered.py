@@ -65,7 +65,7 @@ async def test_a_restock_is_sold_whatever_is_heard_after_it(seed: int, valkey_be
     decides, so whoever asks here is granted the unit that is there."""
     bench, draw = valkey_bench, random.Random(seed)
     clock: ManualClock = bench.clock
-    desk = StockDesk(bench.ledger, clock, durability="memory", deadline_ms=300)
+    desk = StockDesk(bench.ledger, clock, deadline_ms=300)
     elsewhere = ValkeyLedger(bench.client, clock)
     await bench.open(bench.spec((1,)))
     for number in range(8):

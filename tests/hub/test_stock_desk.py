@@ -44,7 +44,7 @@ class Counter(ValkeyBench):
         super().__init__(clock, client)
         self.ledger = self.counting = CountingLedger(client, clock)
         self.other = ValkeyLedger(client, clock)
-        self.desk = StockDesk(self.ledger, clock, durability="memory", deadline_ms=300)
+        self.desk = StockDesk(self.ledger, clock, deadline_ms=300)
 
     async def ask(self, wanted: Order, attempt: int = 0) -> Verdict:
         asked = self.desk.purchase("s1", wanted, attempt=attempt)

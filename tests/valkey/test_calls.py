@@ -112,6 +112,39 @@ async def _error_of(client: Redis, script: Script) -> exceptions.RedisError:
     return caught.value
 
 
+async def test_commands_behind_a_script_run_on_its_connection_and_in_order(client: Redis) -> None:
+    behind = [("INCR", "k"), ("CLIENT", "ID"), ("INCR", "not an integer"), ("GET", "k")]
+    await client.set("not an integer", "x")
+    for _ in range(2):  # the first time the server doesn't know the script
+        await client.delete("k")
+        await client.script_flush()
+        reply, others = await INCR.call_with(client, ["k"], [], behind)
+        assert reply >= 1 and others[0] == reply + 1 == int(others[3])
+        assert isinstance(others[1], int) and isinstance(others[2], exceptions.ResponseError)
+
+
+async def test_a_script_refused_with_commands_behind_it_is_as_certain(
+    durable_valkey: StartValkey,
+) -> None:
+    store = await durable_valkey(fsync="no")
+    client = call_client(store.url)
+    await client.config_set("min-replicas-to-write", "1")
+    with pytest.raises(exceptions.RedisError) as caught:
+        await INCR.call_with(client, ["k"], [], [("GET", "k")])
+    assert certainly_not_executed(caught.value)
+    await client.aclose()
+
+
+async def test_a_cancelled_call_with_commands_behind_it_leaves_no_reply_to_a_stranger(client: Redis) -> None:
+    for number in range(20):
+        call = asyncio.ensure_future(INCR.call_with(client, ["k"], [], [("ECHO", f"old {number}")]))
+        for _ in range(number % 5):
+            await asyncio.sleep(0)
+        call.cancel()
+        await asyncio.gather(call, return_exceptions=True)
+        assert await client.echo(f"new {number}") == f"new {number}".encode()
+
+
 async def test_what_the_server_refuses_up_front_is_certain(durable_valkey: StartValkey) -> None:
     store = await durable_valkey(fsync="no")
     client = call_client(store.url)
