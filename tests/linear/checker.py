@@ -80,7 +80,9 @@ class _Check:
         items = self.feed[0].spec.items
         self.number_of = {item.item_id: number for number, item in enumerate(items)}
         self.steps = steps_of(self.feed[1:])
-        ends = {step[-1].last: step[0] for step in self.steps if isinstance(step[0], Expired)}
+        ends: dict[int, AnyRow] = {
+            step[-1].last: step[0] for step in self.steps if isinstance(step[0], Expired)
+        }
         self._sort_out(ends)
         claims = self._claims()
         for judge in (
