@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack
 import msgspec
 import pytest
 
-from liveserver.stock import ledger
+from liveserver.stock import durable_call
 from liveserver.stock.audit import audit
 from liveserver.stock.feed import read_feed
 from liveserver.stock.latch import SoldOutLatch
@@ -153,7 +153,7 @@ async def test_a_ledger_that_says_unavailable_where_it_should_say_pending_is_fou
     durable_valkey: StartValkey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A true lie, not a planted one: every lost reply is called certainly not executed."""
-    monkeypatch.setattr(ledger, "certainly_not_executed", lambda _: True)
+    monkeypatch.setattr(durable_call, "certainly_not_executed", lambda _: True)
     recorder, feed = await recorded(durable_valkey, seed=1, ops=2_000, until=lambda n: n["unavailable"] > 50)
     found = check(recorder.ops, feed, stale=STALE_NS)
     assert any("nobody who may have done it" in one.text for one in found), found
