@@ -13,7 +13,7 @@ from liveserver.commands.ports import NoticeKind
 from liveserver.hub.rooms import Rooms
 from liveserver.hub.stock_desk import StockDesk
 from liveserver.stock.ledger import ValkeyLedger
-from liveserver.stock.port import LedgerError, Reservation, SaleStatus, StockView
+from liveserver.stock.port import LedgerError, Reservation, SaleStatus, StockView, Verdict
 from liveserver.valkey.connect import call_client
 from tests.clock import ManualClock
 from tests.stock.conftest import ValkeyBench, order
@@ -48,8 +48,13 @@ class Swept(ValkeyBench):
     def __init__(self, clock: ManualClock, client: Redis) -> None:
         super().__init__(clock, client)
         self.rooms = OneRoom()
-        self.desk = StockDesk(self.ledger, clock, durability="memory", deadline_ms=300)
+        self.desk = StockDesk(self.ledger, clock, deadline_ms=300)
         self.desk.use(cast(Rooms, self.rooms))
+
+    async def buys(self, user_id: str) -> None:
+        asked = self.desk.purchase("s1", order(user_id, "c1"), attempt=0)
+        if not isinstance(asked, Verdict):
+            await asked
 
     async def beats(self, delay_ms: int) -> None:
         """Time passes, and the sweeper has done what is to be done then."""
@@ -79,7 +84,7 @@ async def test_a_hold_that_runs_out_is_told_its_own_user_and_only_once(swept: Sw
     await swept.open(swept.spec((5,), hold_ms=5_000))
     swept.desk.concerns(ROOM, "s1")
     for user in ("ann", "bob"):
-        await swept.desk.purchase("s1", order(user, "c1"), attempt=0)
+        await swept.buys(user)
     assert swept.rooms.bought_by == ["ann", "bob"]
     await swept.ledger.confirm("s1~bob~0", command_id="p")
     await swept.beats(4_999)
@@ -93,7 +98,7 @@ async def test_a_hold_that_runs_out_is_told_its_own_user_and_only_once(swept: Sw
 async def test_a_closed_sale_is_swept_until_nothing_is_held(swept: Swept) -> None:
     await swept.open(swept.spec((5,), hold_ms=5_000))
     swept.desk.concerns(ROOM, "s1")
-    await swept.desk.purchase("s1", order("ann", "c1"), attempt=0)
+    await swept.buys("ann")
     swept.desk.observe(await swept.ledger.close("s1", actor="eve", command_id="x"))
     await swept.beats(5_000)
     assert swept.rooms.told == [("reservationExpired", "ann", "s1~ann~0")]
@@ -109,7 +114,7 @@ async def test_a_sale_that_cannot_be_swept_stops_no_other_and_is_swept_when_it_c
     await swept.open(swept.spec((5,), hold_ms=5_000))
     swept.desk.concerns(ROOM, "s0")  # announced, and never opened
     swept.desk.concerns(ROOM, "s1")
-    await swept.desk.purchase("s1", order("ann", "c1"), attempt=0)
+    await swept.buys("ann")
     await swept.advance(5_000)
     await swept.client.config_set("maxmemory", "1")  # so that it refuses every write
     try:
@@ -128,7 +133,7 @@ async def test_who_waits_is_told_that_he_was_served_or_skipped(swept: Swept) -> 
     await swept.open(swept.spec((1,), limit=1, waitlist=5))
     swept.desk.concerns(ROOM, "s1")
     for user in ("ann", "bob", "cem"):
-        await swept.desk.purchase("s1", order(user, "c1"), attempt=0)
+        await swept.buys(user)
     assert swept.rooms.bought_by == ["ann"]
     assert isinstance(swept.ledger, ValkeyLedger)
     swept.ledger._on_lined = told.extend  # as the program wires it
