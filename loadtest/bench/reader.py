@@ -55,12 +55,12 @@ class Reader:
         self.rows += len(entries)
         return len(entries)
 
-    async def follow(self) -> None:
-        while True:
+    async def follow(self, stop: asyncio.Event) -> None:
+        """Until ``stop``, and then to the feed's end. Not to be cancelled: where a call swallows that, it
+        would go on for ever."""
+        while not stop.is_set():
             if await self.page() < PAGE_ROWS:
                 await asyncio.sleep(POLL_S)
-
-    async def to_the_end(self) -> None:
         while await self.page():
             pass
 
@@ -97,19 +97,17 @@ async def feed_reader(store: Store, sale_id: str, core: int) -> AsyncIterator[Fe
 async def main(core: int, url: str, sale_id: str) -> None:
     machine.pin(0, core)
     client = call_client(url)
-    reader, follows = Reader(client, sale_id), None
+    reader, stop, follows = Reader(client, sale_id), asyncio.Event(), None
     loop = asyncio.get_running_loop()
     try:
         while line := await loop.run_in_executor(None, sys.stdin.readline):
             if orjson.loads(line)["read"]:
                 await reader.begin()
-                follows = asyncio.create_task(reader.follow())
+                stop.clear()
+                follows = asyncio.create_task(reader.follow(stop))
             elif follows is not None:
-                follows.cancel()
-                for ended in await asyncio.gather(follows, return_exceptions=True):
-                    if isinstance(ended, Exception):
-                        raise ended
-                await reader.to_the_end()
+                stop.set()
+                await follows
             sys.stdout.buffer.write(orjson.dumps({"rows": reader.rows}) + b"\n")
             sys.stdout.buffer.flush()
     finally:
