@@ -9,8 +9,8 @@ from __future__ import annotations
 import pytest
 
 from liveserver.stock import limits
-from liveserver.stock.port import Outcome, ReservationState, SaleConflictError
-from liveserver.stock.rows import Served
+from liveserver.stock.port import Outcome, OutOfRangeError, ReservationState, SaleConflictError, SaleStatus
+from liveserver.stock.rows import Closed, Served
 from tests.stock.conftest import Bench, order
 
 R = Outcome.RESERVED
@@ -178,3 +178,49 @@ async def test_a_line_longer_than_one_step_serves_is_served_by_the_next(
     swept = await bench.ledger.expire("s1")
     assert (swept.view.held, swept.more) == ({"i0": heads + 1}, False)
     assert (await bench.buy("zoe", "c1")).outcome is R
+
+
+async def test_a_buyer_with_two_places_is_served_twice_in_one_step(bench: Bench) -> None:
+    await bench.open(bench.spec((1,), waitlist=9))
+    assert (await bench.buy("ann", "c1")).outcome is R
+    for user, command in (("bob", "c1"), ("bob", "c2"), ("cem", "c1")):
+        assert (await bench.buy(user, command)).outcome is Outcome.WAITING
+    await bench.ledger.adjust("s1", "i0", 3, actor="eve", reason="", command_id="a1")
+    for user, count in (("bob", 2), ("cem", 1)):
+        states = [one.state for one in await bench.ledger.reservations_of("s1", user)]
+        assert states == [ReservationState.HELD] * count
+    view = await bench.ledger.view("s1")
+    assert (view.available, view.held) == ({"i0": 0}, {"i0": 4})
+    assert (await bench.ledger.confirm("s1~bob~0", command_id="p")).changed
+    assert (await bench.ledger.confirm("s1~bob~1", command_id="p")).changed
+
+
+async def test_one_call_more_than_a_sweep_takes_is_said_to_be_left(bench: Bench) -> None:
+    calls = limits.SWEEP_ORDERS + 1
+    await bench.open(bench.spec((calls,), hold_ms=1_000))
+    for number in range(calls):
+        assert (await bench.buy(f"u{number}", "c1")).outcome is R
+    await bench.advance(1_000)
+    swept = await bench.ledger.expire("s1")
+    assert (len(swept.expired), swept.more) == (calls - 1, True)
+    swept = await bench.ledger.expire("s1")
+    assert (len(swept.expired), swept.more) == (1, False)
+
+
+@pytest.mark.parametrize("delta", [0, limits.UNITS_MAX + 1, -limits.UNITS_MAX - 1])
+async def test_an_adjust_of_nothing_or_too_much_is_refused(bench: Bench, delta: int) -> None:
+    before = await bench.open(bench.spec((5,)))
+    with pytest.raises(OutOfRangeError, match="delta"):
+        await bench.ledger.adjust("s1", "i0", delta, actor="eve", reason="", command_id="a1")
+    assert await bench.ledger.view("s1") == before
+
+
+@pytest.mark.parametrize("how", ["pause", "freeze"])
+async def test_a_stopped_sale_closes_by_the_clock_all_the_same(bench: Bench, how: str) -> None:
+    spec = bench.spec((5,))
+    await bench.open(spec)
+    await getattr(bench.ledger, how)("s1", actor="eve", command_id="x")
+    await bench.advance(spec.closes_at_ms - bench.clock.now_ms())
+    assert (await bench.ledger.expire("s1")).view.status is SaleStatus.CLOSED
+    assert isinstance((await bench.feed())[-1], Closed)
+    assert (await bench.buy("ann", "c1")).outcome is Outcome.CLOSED
