@@ -300,7 +300,9 @@ async def test_word_of_a_sale_opened_anew_comes_before_its_items_are_judged(
     assert (verdicts[0].outcome, view.available) == (R, {"other": 3})
 
 
-async def test_whatever_else_is_asked_at_once_there_is_room_for_a_purchase(valkey_bench: ValkeyBench) -> None:
+async def test_whatever_else_is_asked_at_once_there_is_room_for_a_purchase(
+    valkey_bench: ValkeyBench,
+) -> None:
     """More calls than a client has connections: they take turns, and none is refused."""
     bench = valkey_bench
     await bench.open(bench.spec((5,)))
