@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 from liveserver.stock import scripts
 from liveserver.stock.gather import Gatherer
+from liveserver.stock.ledger import ValkeyLedger
 from liveserver.stock.port import Order, Outcome, StockView, Verdict
 from tests.conftest import StartValkey
 from tests.faults.conftest import Clients
@@ -52,3 +54,36 @@ async def test_a_reply_lost_is_pending_to_every_buyer_of_its_call(
             views.clear()
         await gatherer.aclose()
     await judge(client, rush)
+
+
+class Confused(ValkeyLedger):
+    """Fails, once, in a way nobody foresaw, when the store has done its part."""
+
+    fails = True
+
+    async def reserve(self, sale_id: str, orders: Sequence[Order]) -> tuple[list[Verdict], StockView]:
+        answer = await super().reserve(sale_id, orders)
+        if self.fails:
+            self.fails = False
+            raise RuntimeError("nobody foresaw this")
+        return answer
+
+
+async def test_a_failure_of_our_own_is_unknown_and_stops_nothing(
+    durable_valkey: StartValkey, clients: Clients
+) -> None:
+    """Whether it ran can't be said, so nobody is told that it certainly didn't."""
+    store = await durable_valkey(fsync="no")
+    ledger = Confused(clients.client(store.url), WallClock())
+    await ledger.open(sale(10), command_id="open-1")
+    gatherer = Gatherer(
+        ledger, WallClock(), on_view=lambda _: None, settled=lambda *_: None, deadline_ms=20_000
+    )
+    rush = Rush([ledger])
+    async with asyncio.timeout(15):
+        first = await gatherer.purchase("s1", order("ann", "c1"))
+        again = await gatherer.purchase("s1", order("ann", "c1"))
+    assert (first.outcome, again.outcome, again.replayed) == (Outcome.PENDING, Outcome.RESERVED, True)
+    rush.note("ann", "c1", again)
+    await gatherer.aclose()
+    await judge(clients.client(store.url), rush)

@@ -6,12 +6,28 @@ a line a shorter one than a sale with it; so the same edge is asked of each way.
 
 from __future__ import annotations
 
+import asyncio
+
+import msgspec
 import pytest
 
 from liveserver.stock import limits
-from liveserver.stock.port import Outcome, ReservationState, SaleConflictError
-from liveserver.stock.rows import Served
-from tests.stock.conftest import Bench, order
+from liveserver.stock.ledger import ValkeyLedger
+from liveserver.stock.port import (
+    Line,
+    Order,
+    Outcome,
+    OutOfRangeError,
+    ReservationState,
+    SaleConflictError,
+    SaleItem,
+    SaleStatus,
+    Verdict,
+)
+from liveserver.stock.rows import Closed, Served
+from liveserver.stock.scripts import keys_of
+from liveserver.valkey.connect import CONNECTIONS_MAX
+from tests.stock.conftest import Bench, ValkeyBench, order
 
 R = Outcome.RESERVED
 
@@ -178,3 +194,119 @@ async def test_a_line_longer_than_one_step_serves_is_served_by_the_next(
     swept = await bench.ledger.expire("s1")
     assert (swept.view.held, swept.more) == ({"i0": heads + 1}, False)
     assert (await bench.buy("zoe", "c1")).outcome is R
+
+
+async def test_a_buyer_with_two_places_is_served_twice_in_one_step(bench: Bench) -> None:
+    await bench.open(bench.spec((1,), waitlist=9))
+    assert (await bench.buy("ann", "c1")).outcome is R
+    for user, command in (("bob", "c1"), ("bob", "c2"), ("cem", "c1")):
+        assert (await bench.buy(user, command)).outcome is Outcome.WAITING
+    await bench.ledger.adjust("s1", "i0", 3, actor="eve", reason="", command_id="a1")
+    for user, count in (("bob", 2), ("cem", 1)):
+        states = [one.state for one in await bench.ledger.reservations_of("s1", user)]
+        assert states == [ReservationState.HELD] * count
+    view = await bench.ledger.view("s1")
+    assert (view.available, view.held) == ({"i0": 0}, {"i0": 4})
+    assert (await bench.ledger.confirm("s1~bob~0", command_id="p")).changed
+    assert (await bench.ledger.confirm("s1~bob~1", command_id="p")).changed
+
+
+async def test_one_call_more_than_a_sweep_takes_is_said_to_be_left(bench: Bench) -> None:
+    calls = limits.SWEEP_ORDERS + 1
+    await bench.open(bench.spec((calls,), hold_ms=1_000))
+    for number in range(calls):
+        assert (await bench.buy(f"u{number}", "c1")).outcome is R
+    await bench.advance(1_000)
+    swept = await bench.ledger.expire("s1")
+    assert (len(swept.expired), swept.more) == (calls - 1, True)
+    swept = await bench.ledger.expire("s1")
+    assert (len(swept.expired), swept.more) == (1, False)
+
+
+@pytest.mark.parametrize("delta", [0, limits.UNITS_MAX + 1, -limits.UNITS_MAX - 1])
+async def test_an_adjust_of_nothing_or_too_much_is_refused(bench: Bench, delta: int) -> None:
+    before = await bench.open(bench.spec((5,)))
+    with pytest.raises(OutOfRangeError, match="delta"):
+        await bench.ledger.adjust("s1", "i0", delta, actor="eve", reason="", command_id="a1")
+    assert await bench.ledger.view("s1") == before
+
+
+@pytest.mark.parametrize("how", ["pause", "freeze"])
+async def test_a_stopped_sale_closes_by_the_clock_all_the_same(bench: Bench, how: str) -> None:
+    spec = bench.spec((5,))
+    await bench.open(spec)
+    await getattr(bench.ledger, how)("s1", actor="eve", command_id="x")
+    await bench.advance(spec.closes_at_ms - bench.clock.now_ms())
+    assert (await bench.ledger.expire("s1")).view.status is SaleStatus.CLOSED
+    assert isinstance((await bench.feed())[-1], Closed)
+    assert (await bench.buy("ann", "c1")).outcome is Outcome.CLOSED
+
+
+@pytest.mark.parametrize("waitlist", [0, 500])
+async def test_reservations_of_a_buyer_are_bounded_with_and_without_a_line(
+    bench: Bench, waitlist: int
+) -> None:
+    """Places in line are among them."""
+    most = limits.RECORDS_PER_BUYER_MAX
+    await bench.open(bench.spec((most // 2,), waitlist=waitlist))
+    batch = [order("ann", f"c{number}") for number in range(most + 1)]
+    verdicts, _ = await bench.ledger.reserve("s1", batch)
+    then = Outcome.WAITING if waitlist else Outcome.SOLD_OUT
+    last = Outcome.LIMIT_REACHED if waitlist else Outcome.SOLD_OUT
+    assert [one.outcome for one in verdicts] == [R] * (most // 2) + [then] * (most // 2) + [last]
+
+
+async def test_a_place_in_line_is_given_to_the_very_end(bench: Bench) -> None:
+    spec = bench.spec((1,), waitlist=5)
+    await bench.open(spec)
+    assert (await bench.buy("ann", "c1")).outcome is R
+    await bench.advance(spec.closes_at_ms - bench.clock.now_ms() - 1)
+    assert (await bench.buy("bob", "c1")).outcome is R  # ann's hold ran out
+    assert (await bench.buy("cem", "c1")).outcome is Outcome.WAITING
+    await bench.advance(1)
+    assert (await bench.buy("dan", "c1")).outcome is Outcome.CLOSED
+
+
+async def test_a_lookup_names_the_items_of_the_sale_as_it_is_now(valkey_bench: ValkeyBench) -> None:
+    """Opened anew with other items, by another process; this one has only looked before."""
+    bench = valkey_bench
+    await bench.open(bench.spec((5, 5)))
+    await bench.buy("ann", "c1", (0, 1))
+    assert (await bench.ledger.reservations_of("s1", "ann"))[0].lines == (Line("i0", 1),)
+    await bench.client.delete(*keys_of("s1"))
+    await bench.advance(1_000)
+    spec = msgspec.structs.replace(bench.spec((5,)), items=(SaleItem("other", 5),))
+    elsewhere = ValkeyLedger(bench.client, bench.clock)
+    await elsewhere.open(spec, command_id="open-2")
+    await bench.pin()
+    await elsewhere.reserve("s1", [Order("ann", "c1", (Line("other", 2),))])
+    assert (await bench.ledger.reservations_of("s1", "ann"))[0].lines == (Line("other", 2),)
+
+
+async def test_word_of_a_sale_opened_anew_comes_before_its_items_are_judged(
+    valkey_bench: ValkeyBench,
+) -> None:
+    """An item this process has never heard of is not unknown, as long as there may be a newer sale."""
+    bench = valkey_bench
+    await bench.open(bench.spec((5,)))
+    await bench.buy("ann", "c1")
+    await bench.client.delete(*keys_of("s1"))
+    await bench.advance(1_000)
+    spec = msgspec.structs.replace(bench.spec((5,)), items=(SaleItem("other", 5),))
+    told = await ValkeyLedger(bench.client, bench.clock).open(spec, command_id="open-2")
+    await bench.pin()
+    bench.ledger.learn(told)
+    verdicts, view = await bench.ledger.reserve("s1", [Order("ann", "c1", (Line("other", 2),))])
+    assert (verdicts[0].outcome, view.available) == (R, {"other": 3})
+
+
+async def test_whatever_else_is_asked_at_once_there_is_room_for_a_purchase(
+    valkey_bench: ValkeyBench,
+) -> None:
+    """More calls than a client has connections: they take turns, and none is refused."""
+    bench = valkey_bench
+    await bench.open(bench.spec((5,)))
+    views = [bench.ledger.view("s1") for _ in range(3 * CONNECTIONS_MAX)]
+    *seen, bought = await asyncio.gather(*views, bench.buy("ann", "c1"))
+    assert isinstance(bought, Verdict) and bought.outcome is R
+    assert len(seen) == 3 * CONNECTIONS_MAX
