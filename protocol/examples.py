@@ -109,6 +109,9 @@ COMMANDS: dict[str, Command] = {
         sale_id="sale-1",
         lines=[OrderLine(item_id="red"), OrderLine(item_id="blue", quantity=3)],
     ),
+    "purchase from a shelf": commands.Purchase(
+        id="buy-3", sale_id="sale-1", lines=[OrderLine(item_id="red")]
+    ),
     "release": commands.Release(id="c10", reservation_id=HELD.reservation_id),
     "confirm": commands.Confirm(id="c11", reservation_id=HELD.reservation_id),
     "return": commands.Return(id="c27", reservation_id=HELD.reservation_id),
@@ -145,6 +148,21 @@ COMMANDS: dict[str, Command] = {
         stream_time_ms=3_605_000,
     ),
     "openSale at once": commands.OpenSale(id="c18", room="r1", sale_id="sale-1", listing_id="scarf"),
+    "openSale of a presale, on a shelf too": commands.OpenSale(
+        id="c18",
+        room="r1",
+        sale_id="sale-1",
+        listing_id="scarf",
+        opens_in_ms=5_000,
+        spread_ms=3_000,
+        ships_at_ms=T + 864_000_000,
+        shelf=True,
+    ),
+    "openShelfSale": commands.OpenShelfSale(
+        id="c31", sale_id="sale-2", listing=_DRAFT, limit_per_user=2, duration_ms=86_400_000
+    ),
+    "attachSale": commands.AttachSale(id="c29", room="r2", sale_id="sale-1", listing_id="scarf"),
+    "detachSale": commands.DetachSale(id="c30", room="r2", sale_id="sale-1"),
     "adjustStock": commands.AdjustStock(
         id="c19", room="r1", sale_id="sale-1", item_id="red", delta=50, reason="found another box"
     ),
@@ -152,6 +170,7 @@ COMMANDS: dict[str, Command] = {
     "resumeSale": commands.ResumeSale(id="c29", room="r1", sale_id="sale-1"),
     "freezeSale": commands.FreezeSale(id="c30", room="r1", sale_id="sale-1"),
     "closeSale": commands.CloseSale(id="c20", room="r1", sale_id="sale-1"),
+    "closeSale of no room": commands.CloseSale(id="c20", sale_id="sale-2"),
     "mute": commands.Mute(id="c21", room="r1", user_id="troll", seconds=3_600),
     "mute for ten minutes": commands.Mute(id="c21", room="r1", user_id="troll"),
     "mute lifted": commands.Mute(id="c22", room="r1", user_id="troll", seconds=0),
@@ -265,6 +284,7 @@ EVENTS: dict[str, Event] = {
     "userMuted": events.UserMuted(user_id="troll", until_ms=T + 3_600_000),
     "userMuted lifted": events.UserMuted(user_id="troll", until_ms=0),
     "roomStatus": events.RoomStatusChanged(status=RoomStatus.PAUSED),
+    "saleDetached": events.SaleDetached(sale_id="sale-1"),
 }
 
 
