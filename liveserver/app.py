@@ -134,7 +134,12 @@ async def running(
         store = ValkeyRoomStore(calls, on_server_time=steered.observe)
         stock_calls = call_client(where.url)  # their own: what rooms do takes no connection from a purchase
         stack.push_async_callback(stock_calls.aclose)
-        ledger = ValkeyLedger(stock_calls, clock, on_expired=lambda expired: desk.expired(expired))
+        ledger = ValkeyLedger(
+            stock_calls,
+            clock,
+            on_expired=lambda expired: desk.expired(expired),
+            on_lined=lambda lined: desk.lined(lined),
+        )
         desk = StockDesk(
             ledger,
             clock,

@@ -23,6 +23,7 @@ LIKE_TAPS_MAX = 100  # taps one like command may sum up
 GIFT_COUNT_MAX = 9_999
 MUTE_SECONDS_MAX = 30 * 24 * 3600
 SALE_DURATION_MS_MAX = 24 * 3600 * 1000
+WAITLIST_MAX = 10_000  # places in line of one sale
 HOLD_MS_MAX = 3600 * 1000
 SPREAD_MS_MAX = 60 * 1000  # the window in which automatic clients draw their moment
 AMOUNT_MAX = 2**53 - 1  # integers stay exact in every client
