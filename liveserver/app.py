@@ -30,15 +30,21 @@ from liveserver.hub.backend import Backend
 from liveserver.hub.broadcaster import Broadcaster
 from liveserver.hub.context import HubContext
 from liveserver.hub.gate import Gate
+from liveserver.hub.kill_switch import KillSwitch
 from liveserver.hub.live_room import LiveRoom
 from liveserver.hub.metrics import register
+from liveserver.hub.notices import Notices
 from liveserver.hub.people import People
+from liveserver.hub.places import KnownPlaces
 from liveserver.hub.rooms import Rooms
+from liveserver.hub.shelf import Shelf
 from liveserver.hub.stock_desk import StockDesk
 from liveserver.hub.tasks import Tasks
 from liveserver.stock.ledger import ValkeyLedger
 from liveserver.store.binary import ExternalStore, choose_store
 from liveserver.store.embedded import EmbeddedValkey
+from liveserver.store.kill_switch import KillSwitchStore
+from liveserver.store.places import ValkeyPlaces
 from liveserver.store.relay import ValkeyRelay
 from liveserver.store.rooms import ValkeyRoomStore
 from liveserver.store.server_clock import ServerClock
@@ -186,11 +192,17 @@ async def running(
             make_seat=gate.seat,
             on_sale=desk.concerns,
         )
-        desk.use(rooms)
+        places = KnownPlaces(ValkeyPlaces(calls), clock)
+        shelf = Shelf(ledger, places, clock, on_look=desk.shelved)
+        desk.use(rooms, Notices(rooms, places, tasks), shelf)
+        kill_switch = KillSwitch(KillSwitchStore(calls), desk, tasks, calls)
         context = HubContext(
             clock=clock,
             rooms=rooms,
             stock=desk,
+            places=places,
+            shelf=shelf,
+            kill_switch=kill_switch,
             gate=gate,
             verify=_verifier(tokens, clock),
             words=WordFilter(_block_words(settings)),
@@ -198,13 +210,16 @@ async def running(
             keepalive_ms=settings.keepalive_ms,
         )
         gate.use(context, rooms)
+        kill_switch.use(context)
 
         keepalive = Keepalive(clock, ping_every_ms=settings.keepalive_ms)
         backend = Backend(context, feed_client=calls, unready=lambda: _unready(gate, rooms))
         metrics = Metrics()
         register(metrics, gate=gate, rooms=rooms, desk=desk, law=law, relay=relay, tasks=tasks)
         app = http_app(backend, WEB, tokens, metrics, clock, version=liveserver.__version__)
-        await _background(stack, rooms.beat_forever(), desk.sweep_forever(), gate.watch_deadlines())
+        await _background(
+            stack, rooms.beat_forever(), desk.sweep_forever(), gate.watch_deadlines(), kill_switch.watch()
+        )
         serving = await serve(
             app,
             gate,

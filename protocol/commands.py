@@ -36,7 +36,7 @@ class RoomCommand(CommandBase):
     room: Id
 
 
-class SaleCommand(CommandBase):
+class SaleCommand(CommandBase, kw_only=True):
     """Steers a sale: through a ``room`` it was opened in, or without one as a service (or a streamer whose
     token names such a room). In rooms it was attached to, it is sold, not steered."""
 
@@ -201,6 +201,7 @@ class OpenShelfSale(CommandBase, tag="openShelfSale", kw_only=True):
     opens_in_ms: Annotated[int, Meta(ge=0, le=limits.SALE_DURATION_MS_MAX)] = 0
     duration_ms: Annotated[int, Meta(ge=1_000, le=limits.SALE_DURATION_MS_MAX)] = 3_600_000
     hold_ms: Annotated[int, Meta(ge=1_000, le=limits.HOLD_MS_MAX)] = 900_000
+    waitlist: Annotated[int, Meta(ge=0, le=limits.WAITLIST_MAX)] = 0
     spread_ms: SpreadMs = 1_000
     ships_at_ms: TimeMs = 0
 
@@ -229,20 +230,20 @@ class AdjustStock(SaleCommand, tag="adjustStock", kw_only=True):
     reason: Annotated[str, Meta(max_length=limits.REASON_CHARS_MAX)] = ""
 
 
-class PauseSale(SaleCommand, tag="pauseSale"):
+class PauseSale(SaleCommand, tag="pauseSale", kw_only=True):
     """Nothing is sold until ``resumeSale``; what is held may be paid, and its time runs on."""
 
 
-class ResumeSale(SaleCommand, tag="resumeSale"):
+class ResumeSale(SaleCommand, tag="resumeSale", kw_only=True):
     pass
 
 
-class FreezeSale(SaleCommand, tag="freezeSale"):
+class FreezeSale(SaleCommand, tag="freezeSale", kw_only=True):
     """Buyer protection: nothing is sold or confirmed from here on, not even what is held. Each holder is
     told. There is no command that undoes it."""
 
 
-class CloseSale(SaleCommand, tag="closeSale"):
+class CloseSale(SaleCommand, tag="closeSale", kw_only=True):
     pass
 
 

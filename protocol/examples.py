@@ -163,10 +163,21 @@ COMMANDS: dict[str, Command] = {
         shelf=True,
     ),
     "openShelfSale": commands.OpenShelfSale(
-        id="c31", sale_id="sale-2", listing=_DRAFT, limit_per_user=2, duration_ms=86_400_000
+        id="c31",
+        sale_id="sale-2",
+        listing=_DRAFT,
+        limit_per_user=2,
+        opens_in_ms=60_000,
+        duration_ms=86_000_000,
+        hold_ms=600_000,
+        waitlist=50,
+        spread_ms=3_000,
+        ships_at_ms=T + 864_000_000,
     ),
-    "attachSale": commands.AttachSale(id="c29", room="r2", sale_id="sale-1", listing_id="scarf"),
-    "detachSale": commands.DetachSale(id="c30", room="r2", sale_id="sale-1"),
+    "attachSale": commands.AttachSale(
+        id="c32", room="r2", sale_id="sale-1", listing_id="scarf", stream_time_ms=3_604_000
+    ),
+    "detachSale": commands.DetachSale(id="c33", room="r2", sale_id="sale-1", stream_time_ms=3_605_000),
     "adjustStock": commands.AdjustStock(
         id="c19", room="r1", sale_id="sale-1", item_id="red", delta=50, reason="found another box"
     ),
@@ -301,6 +312,9 @@ EVENTS: dict[str, Event] = {
     "userMuted lifted": events.UserMuted(user_id="troll", until_ms=0),
     "roomStatus": events.RoomStatusChanged(status=RoomStatus.PAUSED),
     "saleDetached": events.SaleDetached(sale_id="sale-1"),
+    "saleOpened by another room, a presale": events.SaleOpened(
+        sale=msgspec.structs.replace(SALE, guest=True, ships_at_ms=T + 864_000_000)
+    ),
 }
 
 
@@ -361,6 +375,15 @@ FRAMES: dict[str, Frame] = {
         head=20,
         snapshot=Snapshot(
             offset=20, status=RoomStatus.PAUSED, listings=[LISTING], sales=[_SOLD_OUT], recent=[]
+        ),
+    ),
+    "snapshot with a sale that was detached": Frame(
+        room="r1",
+        t=T,
+        epoch=T,
+        head=21,
+        snapshot=Snapshot(
+            offset=21, listings=[LISTING], sales=[msgspec.structs.replace(SALE, guest=True, detached=True)]
         ),
     ),
     "snapshot of an empty room": Frame(room="r1", t=T, epoch=T, snapshot=Snapshot(offset=0)),

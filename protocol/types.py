@@ -123,8 +123,8 @@ class SaleView(Stock, kw_only=True):
 
 
 class Sale(Shape, kw_only=True):
-    """A window in which a listing's limited units can be bought. It may be in several rooms at once, under one
-    stock; each room has its own of these."""
+    """A window in which a listing's limited units can be bought. It may be in several rooms at once, under
+    one stock; each room has its own of these."""
 
     sale_id: Id
     listing_id: Id

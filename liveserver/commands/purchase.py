@@ -16,8 +16,10 @@ RETRY_MS = {Outcome.PENDING: 300, Outcome.UNAVAILABLE: 500, Outcome.FROZEN: 2_00
 
 
 async def handle(context: Context, session: Session, command: Purchase) -> PurchaseOutcome:
-    live = joined_room(context, session, command.room)
-    if command.sale_id not in live.view.sales:
+    if command.room is None:
+        if not await context.shelf.sells(command.sale_id):
+            raise CommandError("unknown_sale", "no such sale on a shelf", field="saleId", retry_ms=1_000)
+    elif joined_room(context, session, command.room).view.sold_here(command.sale_id) is None:
         raise CommandError("unknown_sale", field="saleId", retry_ms=200)
     order = Order(
         user_id=session.who.user_id,

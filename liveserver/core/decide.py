@@ -193,8 +193,8 @@ def check_open_sale(room: Room, command: OpenSale, now_ms: int) -> Listing:
 
 
 def check_attach_sale(room: Room, command: AttachSale, items: Collection[str], now_ms: int) -> Listing:
-    """The listing under which this room sells a sale of these items, opened elsewhere; ``CommandError`` if the
-    room's rules forbid it."""
+    """The listing under which this room sells a sale of these items, opened elsewhere; ``CommandError`` if
+    the room's rules forbid it."""
     _refuse_if_ended(room)
     listing = _listing(room, command.listing_id)
     lacking = sorted(set(items) - {item.item_id for item in listing.items})
@@ -226,8 +226,8 @@ def _is_this(room: Room, sale_id: str, listing_id: str) -> bool:
 def decide_sale(room: Room, sale_id: str, stock: Stock, opened: Sale | None) -> Event | None:
     """The next thing the room must hear of a sale, from a view of it; ask again after each event applied.
 
-    ``opened`` describes the sale if it is new to the room, or comes back to it. A view no newer than the room's own says nothing,
-    and neither does a closed sale the room never knew, or has forgotten.
+    ``opened`` describes the sale if it is new to the room, or comes back to it. A view no newer than the
+    room's own says nothing, and neither does a closed sale the room never knew, or has forgotten.
     """
     assert stock.sale_id == sale_id, (stock.sale_id, sale_id)
     known = room.sales.get(sale_id)

@@ -9,8 +9,8 @@ before it, so ``apply`` trusts it. Invariants:
   again. All collections are bounded, and what drops out depends on the events alone, so every process and the
   store drop the same.
 
-State keys: ``listing:ID``, ``sale:ID``, ``muted:USER``, ``order``, ``closed`` (sales closed or detached, the longest over first),
-``explaining``, ``status``, ``next_number``; values are msgpack.
+State keys: ``listing:ID``, ``sale:ID``, ``muted:USER``, ``order``, ``closed`` (sales closed or detached, the
+longest over first), ``explaining``, ``status``, ``next_number``; values are msgpack.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import structlog
 
@@ -23,7 +23,7 @@ from protocol.errors import CommandError
 from protocol.replies import Joined, Me, Notice
 from protocol.types import HeldReservation
 
-from .chunks import Personal
+from .chunks import NOTICES_PER_CHUNK_MAX, Chunk, Personal, pack
 from .delivery import NOWHERE
 from .live_room import LiveRoom
 from .people import People
@@ -231,10 +231,27 @@ class Rooms:
         notice = Notice(t=self._clock.now_ms(), kind="muted", until_ms=until_ms, room=room)
         self._tell(room, Personal(user_id, notice))
 
-    def notify(self, rooms: list[str], kind: NoticeKind, reservation: Reservation) -> None:
+    def notice(self, kind: NoticeKind, reservation: Reservation) -> Personal:
         notice = Notice(t=self._clock.now_ms(), kind=kind, reservation=held(reservation))
+        return Personal(reservation.user_id, notice)
+
+    def tell_in(self, rooms: Iterable[str], personal: Personal) -> None:
+        """In rooms that are held here; from there it goes to the other processes that hold them."""
         for room in rooms:
-            self._tell(room, Personal(reservation.user_id, notice))
+            self._tell(room, personal)
+
+    def tell_anywhere(self, personal: Personal) -> None:
+        """To the user's sessions of this process, whatever room they are in."""
+        for session in self._people.sessions_of(personal.user_id):
+            if session.hears(personal.notice):
+                session.reply(personal.notice)
+
+    async def tell_elsewhere(self, room: str, personals: list[Personal]) -> None:
+        """To the processes that hold a room which isn't held here. Lost if the relay is away."""
+        for start in range(0, len(personals), NOTICES_PER_CHUNK_MAX):
+            portion = personals[start : start + NOTICES_PER_CHUNK_MAX]
+            chunk = Chunk(process=f"{self._process}~", n=0, epoch=0, head=0, notices=portion)
+            await self._relay.publish(room, pack(chunk))
 
     def _tell(self, room: str, personal: Personal) -> None:
         self._deliver(room, [personal])
@@ -245,7 +262,7 @@ class Rooms:
     def _deliver(self, room: str, notices: list[Personal]) -> None:
         for personal in notices:
             for session in self._people.sessions_of(personal.user_id):
-                if room in session.rooms:
+                if room in session.rooms and session.hears(personal.notice):
                     session.reply(personal.notice)
 
     # -- the beat --------------------------------------------------------------------------------------

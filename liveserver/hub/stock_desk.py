@@ -26,11 +26,14 @@ from liveserver.stock.port import (
 )
 from liveserver.stock.sweeper import Sweeper
 
+from .notices import Notices
 from .rooms import Rooms
+from .shelf import Shelf
 
 logger = structlog.get_logger(__name__)
 
 FINISHED_MAX = 10_000
+SHELVED_MAX = 1_000
 
 
 class Outcomes:
@@ -55,17 +58,20 @@ class StockDesk:
         self._clock = clock
         self._latch = SoldOutLatch()
         self._rooms: Rooms
+        self._notices: Notices
+        self._shelf: Shelf | None = None
         self._rooms_of: dict[str, set[str]] = {}
+        self._shelved: dict[str, None] = {}  # sales looked at or bought outside any room
         self._finished: dict[str, None] = {}  # closed, and nothing held any more
         self._gatherer = Gatherer(
             ledger, clock, on_view=self.observe, settled=self._settled, deadline_ms=deadline_ms
         )
-        self._sweeper = Sweeper(
-            ledger, clock, self._swept_sales, on_expired=self.expired, on_view=self.observe
-        )
+        self._sweeper = Sweeper(ledger, clock, self.sales, on_expired=self.expired, on_view=self.observe)
 
-    def use(self, rooms: Rooms) -> None:
+    def use(self, rooms: Rooms, notices: Notices, shelf: Shelf) -> None:
         self._rooms = rooms
+        self._notices = notices
+        self._shelf = shelf
 
     async def sweep_forever(self) -> None:
         await self._sweeper.run()
@@ -94,6 +100,8 @@ class StockDesk:
 
     def observe(self, view: StockView) -> None:
         self._latch.learn(view, self._clock.now_ms())
+        if self._shelf is not None:
+            self._shelf.observe(view)
         rooms = self._rooms_of.get(view.sale_id, set())
         heard = True
         for room in tuple(rooms):
@@ -108,8 +116,9 @@ class StockDesk:
             self._rooms_of.pop(view.sale_id, None)
 
     def notify(self, kind: NoticeKind, reservation: Reservation) -> None:
-        rooms = [room for room in self._rooms_of.get(reservation.sale_id, ()) if self._rooms.held(room)]
-        self._rooms.notify(rooms, kind, reservation)
+        sale_id = reservation.sale_id
+        rooms = [room for room in self._rooms_of.get(sale_id, ()) if self._rooms.held(room)]
+        self._notices.tell(kind, reservation, rooms, anywhere=sale_id in self._shelved)
 
     # -- sales of this process -------------------------------------------------------------------------
 
@@ -119,13 +128,20 @@ class StockDesk:
         if sale_id not in self._finished:
             self._rooms_of.setdefault(sale_id, set()).add(room)
 
-    def _swept_sales(self) -> list[str]:
-        return [sale_id for sale_id, rooms in self._rooms_of.items() if rooms]
+    def shelved(self, sale_id: str) -> None:
+        """Somebody looks at it, or buys it, outside any room: it is swept from here too."""
+        if sale_id not in self._finished and len(self._shelved) < SHELVED_MAX:
+            self._shelved[sale_id] = None
+
+    def sales(self) -> list[str]:
+        """Those of the rooms held here, and of the shelf as far as it is looked at."""
+        return list({sale_id: None for sale_id, rooms in self._rooms_of.items() if rooms} | self._shelved)
 
     def _finish(self, sale_id: str) -> None:
         """Its rooms have heard it; nothing changes any more."""
         self._latch.forget(sale_id)
         self._rooms_of.pop(sale_id, None)
+        self._shelved.pop(sale_id, None)
         self._finished[sale_id] = None
         if len(self._finished) > FINISHED_MAX:
             del self._finished[next(iter(self._finished))]

@@ -73,7 +73,8 @@ class Mirror:
 
     @property
     def sales(self) -> list[Sale]:
-        """Every sale that runs and the last closed or detached ones, by opening time, with the newest stock."""
+        """Every sale that runs and the last closed or detached ones, by opening time, with the newest
+        stock."""
         by_opening = sorted(self._sales.values(), key=lambda sale: (sale.opens_at_ms, sale.sale_id))
         return [self._with_stock(sale) for sale in by_opening]
 
