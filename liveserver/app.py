@@ -213,7 +213,13 @@ async def running(
         kill_switch.use(context)
 
         keepalive = Keepalive(clock, ping_every_ms=settings.keepalive_ms)
-        backend = Backend(context, feed_client=calls, unready=lambda: _unready(gate, rooms))
+        backend = Backend(
+            context,
+            feed_client=calls,
+            unready=lambda: _unready(gate, rooms),
+            shelf=shelf,
+            kill_switch=kill_switch,
+        )
         metrics = Metrics()
         register(metrics, gate=gate, rooms=rooms, desk=desk, law=law, relay=relay, tasks=tasks)
         app = http_app(backend, WEB, tokens, metrics, clock, version=liveserver.__version__)

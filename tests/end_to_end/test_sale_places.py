@@ -9,7 +9,7 @@ from protocol import commands as c
 from protocol.commands import CommandBase
 from protocol.events import SaleClosed, SaleDetached, SaleOpened, SaleSoldOut
 from protocol.replies import Done, PurchaseOutcome
-from protocol.types import OrderLine
+from protocol.types import ItemDraft, ListingDraft, OrderLine
 
 from .conftest import StartServer
 from .raw import Raw
@@ -163,7 +163,8 @@ async def test_the_process_that_ends_it_holds_none_of_its_rooms(start_server: St
 
 
 async def test_whose_sale_it_is(server: Running) -> None:
-    """A streamer brings only his own sale into another room, and a room it was brought to doesn't steer it."""
+    """A streamer brings only his own sale into another room, and a room it was brought to doesn't steer
+    it."""
     async with (
         Raw(server.url, server.mint("streamer", "eve", ["r1"])) as eve,
         Raw(server.url, server.mint("streamer", "zoe", ["r2"])) as zoe,
@@ -207,9 +208,7 @@ async def test_the_room_s_listing_has_what_the_sale_sells(
         tea = c.PublishListing(
             id="t",
             room="r2",
-            listing=c.ListingDraft(
-                listing_id="tea", title="茶", items=[c.ItemDraft(item_id="bag", price_fen=1)]
-            ),
+            listing=ListingDraft(listing_id="tea", title="茶", items=[ItemDraft(item_id="bag", price_fen=1)]),
         )
         await eve.ask(tea, Done)
         refused = await eve.refused(attach(eve, listing_id=listing))
