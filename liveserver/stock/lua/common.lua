@@ -35,7 +35,9 @@ local function clock(last, pinned)
 end
 
 local function server_run()
-  return string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
+  local info = redis.call('INFO', 'server')
+  local _, before = string.find(info, 'run_id:', 1, true)
+  return string.sub(info, before + 1, before + 40)
 end
 
 -- The sale as it stands: numbers, and per counter a table by item number. nil: no such sale.

@@ -8,7 +8,8 @@
 -- Answers  {'ok', view}          opened, or opened before with an equal specification
 --          {'sale_conflict'}     opened before with another, or rows or buyers are there without their sale
 --          {'late', now} {'skew', now}
--- O(items). The epoch is the time of opening, so that a sale opened anew under an old id is newer.
+-- O(items). `about` is long enough that the hash is kept as a table, which costs less to read and write.
+-- The epoch is the time of opening, so that a sale opened anew under an old id is newer.
 
 local known = load()
 if known then
@@ -46,6 +47,7 @@ end
 feed_row(sale, 'open', 1, 'items', ARGV[9], 'limit', ARGV[3], 'hold', ARGV[4], 'opens', ARGV[5],
   'closes', ARGV[6], 'command', ARGV[7], 'waitlist', ARGV[11], 'spread', ARGV[12], 'ships', ARGV[13])
 redis.call('HSET', META, 'epoch', sale.epoch, 'limit', ARGV[3], 'hold', ARGV[4], 'opens', ARGV[5],
-  'closes', ARGV[6], 'n', n, 'items', ARGV[9], 'waitlist', ARGV[11], 'spread', ARGV[12], 'ships', ARGV[13], 'format', FORMAT)
+  'closes', ARGV[6], 'n', n, 'items', ARGV[9], 'waitlist', ARGV[11], 'spread', ARGV[12], 'ships', ARGV[13],
+  'format', FORMAT, 'about', 'a sale of liveserver; its keys and the rows of its feed are described in FEED.md')
 save(sale)
 return { 'ok', view_of(sale) }
