@@ -104,7 +104,10 @@ class KillSwitch:
     async def _pass(self, thrown: Thrown) -> None:
         """Through all sales of the store. Done, when none was left to freeze and everybody was told."""
         sales = await find_sales(self._client)
-        frozen, failed = await self._freeze_all(thrown, sales, leased=True)
+        try:
+            frozen, failed = await self._freeze_all(thrown, sales, leased=True)
+        except _Overtaken:
+            return
         done = not frozen and not failed and not await self._store.claims()
         await self._store.report(frozen=0, failed=failed, done=done)
         if done:
@@ -117,7 +120,7 @@ class KillSwitch:
         frozen, failed = 0, list[str]()
         for start in range(0, len(sales), AT_ONCE):
             if leased and not await self._store.lease(self.context.process):
-                return frozen, [*failed, "another process goes on"]
+                raise _Overtaken
             portion = sales[start : start + AT_ONCE]
             done = await asyncio.gather(*(self._try(thrown, sale_id) for sale_id in portion))
             failed += [what for what in done if isinstance(what, str)][: FAILED_MAX - len(failed)]
@@ -174,6 +177,10 @@ class KillSwitch:
             log.warning("holders of a frozen sale were not told yet", sale=sale_id, why=error.code)
         finally:
             self._telling.discard(sale_id)
+
+
+class _Overtaken(Exception):
+    """We stood still, and another process goes through the sales now."""
 
 
 def _is_over(view: StockView) -> bool:
