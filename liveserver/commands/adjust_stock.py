@@ -13,7 +13,7 @@ from .session import Session
 
 async def handle(context: Context, session: Session, command: AdjustStock) -> Done:
     await may_steer(context, session.who, command)
-    with ledger_errors(unknown_item="itemId"):
+    with ledger_errors(repeated=True, unknown_item="itemId", out_of_range="delta"):
         view = await context.stock.ledger.adjust(
             command.sale_id,
             command.item_id,

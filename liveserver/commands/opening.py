@@ -45,5 +45,6 @@ async def open_in_ledger(
         spread_ms=command.spread_ms,
         ships_at_ms=command.ships_at_ms,
     )
-    with ledger_errors():
+    at_fault = "listingId" if isinstance(command, OpenSale) else "listing.items"
+    with ledger_errors(out_of_range=at_fault):
         return await context.stock.ledger.open(terms, command_id=command.id), terms

@@ -13,7 +13,7 @@ from .session import Session
 
 async def handle(context: Context, session: Session, command: PauseSale) -> Done:
     await may_steer(context, session.who, command)
-    with ledger_errors():
+    with ledger_errors(repeated=True):
         view = await context.stock.ledger.pause(
             command.sale_id, actor=session.who.user_id, command_id=command.id
         )

@@ -10,6 +10,7 @@ from liveserver.stock.port import (
     LedgerPendingError,
     LedgerUnavailableError,
     Reservation,
+    SaleConflictError,
     StockView,
 )
 from protocol.errors import CommandError
@@ -24,12 +25,15 @@ FIELDS = {
     "wrong_state": "reservationId",
     "below_held": "delta",
     "frozen": "saleId",
+    "closed": "saleId",
+    "too_many_adjusts": "saleId",
 }
 
 
 @contextmanager
-def ledger_errors(**fields: str) -> Iterator[None]:
-    """What the ledger refuses becomes the command's error reply, naming the field."""
+def ledger_errors(*, repeated: bool = False, **fields: str) -> Iterator[None]:
+    """What the ledger refuses becomes the command's error reply, naming the field. ``repeated``: the
+    command's own id is what was used with other parameters, not the sale's."""
     try:
         yield
     except LedgerPendingError as error:
@@ -37,6 +41,8 @@ def ledger_errors(**fields: str) -> Iterator[None]:
     except LedgerUnavailableError as error:
         raise CommandError("unavailable", str(error), retry_ms=500) from error
     except LedgerError as error:
+        if repeated and isinstance(error, SaleConflictError):
+            raise CommandError("conflict", field="id") from error
         code = CODES.get(error.code, error.code)
         field = fields.get(error.code, FIELDS.get(error.code, ""))
         raise CommandError(code, str(error), field=field) from error

@@ -14,7 +14,7 @@ from .session import Session
 async def handle(context: Context, session: Session, command: ResumeSale) -> Done:
     await may_steer(context, session.who, command)
     await context.kill_switch.check()
-    with ledger_errors():
+    with ledger_errors(repeated=True):
         view = await context.stock.ledger.resume(
             command.sale_id, actor=session.who.user_id, command_id=command.id
         )

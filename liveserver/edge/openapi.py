@@ -135,7 +135,7 @@ def _responses(operation: Operation) -> dict[str, Any]:
     for code in codes:
         by_status.setdefault(STATUS[code], []).append(code)
     if operation.method == "POST":
-        by_status.setdefault(400, []).append("missing_field")
+        by_status.setdefault(400, []).extend(("missing_field", "invalid_field"))  # the key
     responses: dict[str, Any] = {
         "200": {
             "description": "It is so.",

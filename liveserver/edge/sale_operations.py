@@ -26,7 +26,7 @@ from protocol.replies import Done
 from protocol.types import Role, SaleView
 
 PAGE_KEPT_S = 1  # how long a shared cache may answer for us
-_STEERED = ("unknown_sale", "frozen", "sale_conflict")
+_STEERED = ("unknown_sale", "frozen", "conflict")
 
 
 def _verb(tag: str) -> Callable[[RestApi, Call], Awaitable[Done]]:
