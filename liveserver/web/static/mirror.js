@@ -59,6 +59,12 @@ export class Mirror {
     return this.#stock.get(saleId) ?? null;
   }
 
+  /** A sale with its newest stock, or null. */
+  sale(saleId) {
+    const sale = this.#sales.get(saleId);
+    return sale === undefined ? null : { ...sale, stock: this.#stock.get(saleId) ?? sale.stock };
+  }
+
   /** The sale a listing's button is about: the last opened; a closed one only where there is no other. */
   saleOf(listingId) {
     let found = null;
