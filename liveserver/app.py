@@ -36,7 +36,7 @@ from liveserver.hub.metrics import register
 from liveserver.hub.notices import Notices
 from liveserver.hub.people import People
 from liveserver.hub.places import KnownPlaces
-from liveserver.hub.rooms import Rooms
+from liveserver.hub.rooms import SHELVES, Rooms
 from liveserver.hub.shelf import Shelf
 from liveserver.hub.stock_desk import StockDesk
 from liveserver.hub.tasks import Tasks
@@ -194,6 +194,7 @@ async def running(
         )
         places = KnownPlaces(ValkeyPlaces(calls), clock)
         shelf = Shelf(ledger, places, clock, on_look=desk.shelved)
+        await relay.subscribe(SHELVES, rooms.hear_of_shelves)
         desk.use(rooms, Notices(rooms, places, tasks), shelf)
         kill_switch = KillSwitch(KillSwitchStore(calls), desk, tasks, calls)
         context = HubContext(

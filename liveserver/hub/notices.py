@@ -16,7 +16,7 @@ from protocol.errors import CommandError
 
 from .chunks import Personal
 from .places import KnownPlaces
-from .rooms import Rooms
+from .rooms import SHELVES, Rooms
 from .tasks import Tasks
 
 ELSEWHERE_MAX = 100_000  # notices of one sale that wait for the names of its rooms
@@ -51,6 +51,7 @@ class Notices:
             places = {}
         finally:
             personals = self._elsewhere.pop(sale_id, [])
-        for room in places:
-            if room != SHELF and self._rooms.held(room) is None:
-                await self._rooms.tell_elsewhere(room, personals)
+        for place in places:
+            channel = SHELVES if place == SHELF else place
+            if self._rooms.held(channel) is None:
+                await self._rooms.tell_elsewhere(channel, personals)

@@ -17,13 +17,13 @@ from liveserver.commands.reservations import held, ledger_errors
 from liveserver.commands.session import Session
 from liveserver.core.clock import Clock
 from liveserver.stock.port import Ledger, Reservation
-from liveserver.store.port import Relay, RelayItem, RoomStore
+from liveserver.store.port import Relay, RelayChunk, RelayItem, RoomStore
 from protocol.commands import Join
 from protocol.errors import CommandError
 from protocol.replies import Joined, Me, Notice
 from protocol.types import HeldReservation
 
-from .chunks import NOTICES_PER_CHUNK_MAX, Chunk, Personal, pack
+from .chunks import NOTICES_PER_CHUNK_MAX, Chunk, Personal, pack, unpack
 from .delivery import NOWHERE
 from .live_room import LiveRoom
 from .people import People
@@ -37,6 +37,7 @@ ROOMS_MAX = 10_000
 BEAT_MS = 1_000
 EMPTY_BEATS_MAX = 30  # a room nobody is in is kept this many beats, for the one who reloads his page
 BEATS_AT_ONCE = 16  # and loads: most of the store's connections stay free for what rooms append
+SHELVES = "~shelves"  # no room's id: the channel of buyers who are in no room
 MINE_MAX = 200  # reservations told to the one who joins
 
 NewRoom = Callable[[str], LiveRoom]
@@ -245,6 +246,12 @@ class Rooms:
         for session in self._people.sessions_of(personal.user_id):
             if session.hears(personal.notice):
                 session.reply(personal.notice)
+
+    def hear_of_shelves(self, item: RelayItem) -> None:
+        """What another process has to say to buyers who are in no room."""
+        chunk = unpack(item.chunk) if isinstance(item, RelayChunk) else None
+        for personal in chunk.notices if chunk is not None else ():
+            self.tell_anywhere(personal)
 
     async def tell_elsewhere(self, room: str, personals: list[Personal]) -> None:
         """To the processes that hold a room which isn't held here. Lost if the relay is away."""

@@ -18,10 +18,10 @@ class Heard(NamedTuple):
 
 
 class Rest:
-    """``token`` empty: nobody in particular."""
+    """``server``: one of this process, or a URL. ``token`` empty: nobody in particular."""
 
-    def __init__(self, server: Running, token: str = "") -> None:
-        self._url = server.http_url
+    def __init__(self, server: Running | str, token: str = "") -> None:
+        self._url = server if isinstance(server, str) else server.http_url
         self._token = token
 
     async def call(

@@ -71,8 +71,9 @@ async def test_every_sale_is_frozen_and_nothing_opens(start_server: StartServer)
         card = {"listingId": "x", "title": "x", "items": [{"itemId": "jar", "priceFen": 1, "stock": 9}]}
         assert (await shop.refused("POST", "/v1/sales", {"saleId": "s9", "listing": card}))[0] == "all_frozen"
         assert (await shop.refused("POST", "/v1/sales/b/resume"))[0] == "all_frozen"
-        attach = await shop.refused("POST", "/v1/rooms/r1/sales/a/attach", {"listingId": "oil"})
-        assert attach[0] in ("all_frozen", "sale_running")
+        await list_oil(eve, room="r2")
+        attach = await shop.refused("POST", "/v1/rooms/r2/sales/a/attach", {"listingId": "oil"})
+        assert attach[0] == "all_frozen"
 
         state = await until_frozen(shop)
         assert (state["frozen"], state.get("failed", [])) == (4, [])

@@ -13,6 +13,7 @@ from protocol.types import ItemDraft, ListingDraft, OrderLine
 
 from .conftest import StartServer
 from .raw import Raw
+from .rest import Rest
 from .shop import list_oil, open_oil_sale
 
 
@@ -189,6 +190,8 @@ async def test_whose_sale_it_is(server: Running) -> None:
         assert (await zoe.refused(c.PauseSale(id="x10", sale_id="s1"))).code == "unknown_sale"
         taken = c.OpenSale(id="x11", room="r2", sale_id="s1", listing_id="oil", hold_ms=60_000)
         assert (await zoe.refused(taken)).code == "sale_conflict"
+        orders = Rest(server, server.mint("streamer", "zoe", ["r2"]))
+        assert await orders.refused("GET", "/v1/sales/s1/orders") == ("unknown_sale", "saleId")
         await zoe.ask(detach(zoe), Done)
         assert (await zoe.refused(taken)).code == "sale_conflict"
         await eve.ask(c.PauseSale(id="p1", sale_id="s1"), Done)

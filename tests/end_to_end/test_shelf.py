@@ -153,3 +153,20 @@ async def test_a_presale_ships_after_its_close(server: Running) -> None:
     assert await shop.refused("POST", "/v1/sales", opening(shipsAtMs=soon)) == ("invalid_field", "shipsAtMs")
     nothing = opening() | {"listing": {**CARD, "items": [{"itemId": "jar", "priceFen": 1}]}}
     assert await shop.refused("POST", "/v1/sales", nothing) == ("invalid_field", "listing.items")
+
+
+async def test_a_buyer_in_no_room_is_told_at_whichever_process_he_is(start_server: StartServer) -> None:
+    one, two = await start_server(), await start_server()
+    shop = Rest(one, one.mint("service", "shop"))
+    await shop.done("POST", "/v1/sales", opening(), key="open")
+    async with Raw(two.url, two.mint("viewer", "ann", ["r9"])) as ann:
+        bought = await ann.ask(buy("a1"), PurchaseOutcome)
+        assert bought.reservation is not None
+        path = f"/v1/reservations/{bought.reservation.reservation_id}/confirm"
+        await shop.done("POST", path, key="paid")
+        await ann.until(lambda message: getattr(message, "kind", "") == "reservationConfirmed")
+        await shop.done("POST", "/v1/sales/s1/freeze", key="f")
+        await ann.join("r9")
+        assert [notice.kind for notice in ann.notices()] == ["reservationConfirmed"], (
+            "what is paid isn't held"
+        )
