@@ -47,4 +47,6 @@ async def open_in_ledger(
     )
     at_fault = "listingId" if isinstance(command, OpenSale) else "listing.items"
     with ledger_errors(out_of_range=at_fault):
-        return await context.stock.ledger.open(terms, command_id=command.id), terms
+        view = await context.stock.ledger.open(terms, command_id=command.id)
+    await context.kill_switch.check_opened(command.sale_id)
+    return view, terms

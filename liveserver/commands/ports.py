@@ -131,6 +131,10 @@ class KillSwitch(Protocol):
         """Asks the store. ``CommandError`` all_frozen if it is on."""
         ...
 
+    async def check_opened(self, sale_id: str) -> None:
+        """Asks once more, the sale being open: if it is on now, the sale is frozen, and all_frozen raised."""
+        ...
+
 
 class Context(Protocol):
     @property

@@ -129,10 +129,11 @@ class Backend:
         return await CARRIED_OUT[type(command)](self._context, _caller(identity), command)
 
     async def sale(self, identity: Identity, sale_id: str) -> SaleView:
-        view = await self._shelf.view(sale_id)
+        trusted = identity.role in (Role.SERVICE, Role.STREAMER)
+        view = await self._shelf.view(sale_id, trusted=trusted)
         if view is not None and view.on_shelf:
             return view
-        if view is None or identity.role not in (Role.SERVICE, Role.STREAMER):
+        if view is None or not trusted:
             raise CommandError("unknown_sale", field="saleId")
         await self._may_see(identity, sale_id)
         return view
@@ -140,7 +141,7 @@ class Backend:
     async def sales(self, identity: Identity, after: str, limit: int) -> SalePage:
         with store_errors(reading=True):
             sale_ids = [sale_id for sale_id in await find_sales(self._feed_client) if sale_id > after]
-        views = [await self._shelf.view(sale_id) for sale_id in sale_ids[:limit]]
+        views = [await self._shelf.view(sale_id, trusted=True) for sale_id in sale_ids[:limit]]
         following = sale_ids[limit - 1] if len(sale_ids) > limit else ""
         return SalePage(sales=[view for view in views if view is not None], next=following)
 

@@ -16,6 +16,7 @@ from redis.asyncio import Redis
 
 from liveserver.commands.freeze_sale import tell_holders
 from liveserver.commands.ports import Context
+from liveserver.commands.reservations import ledger_errors
 from liveserver.stock.port import LedgerError, SaleStatus, StockView, UnknownSaleError
 from liveserver.stock.sales import find_sales
 from liveserver.store.kill_switch import KillSwitchStore, Thrown
@@ -28,6 +29,9 @@ from .tasks import Tasks
 LOOK_MS: Final = 1_000
 AT_ONCE: Final = 16  # sales being frozen at a time
 STALE_MS: Final = 5_000  # a claim whose holders weren't being told for so long was left behind
+ON_ITS_WAY_MS: Final = (
+    1_000  # a notice leaves with the next tick, or the relay's; killed before, it wasn't told
+)
 FAILED_MAX: Final = 100  # failures told of one pass
 
 log = structlog.get_logger(__name__)
@@ -51,6 +55,18 @@ class KillSwitch:
         if thrown is not None:
             why = f": {thrown.reason}" if thrown.reason else ""
             raise CommandError("all_frozen", f"{thrown.actor} froze every sale{why}; lift that first")
+
+    async def check_opened(self, sale_id: str) -> None:
+        """Behind ``check`` and the opening itself, between which the switch may have been thrown: then the
+        new sale is frozen here, and nobody has to find it."""
+        thrown = await self.read()
+        if thrown is not None:
+            with ledger_errors():
+                froze = await self._desk.ledger.freeze(
+                    sale_id, actor=thrown.actor, command_id=thrown.command_id
+                )
+            self._desk.observe(froze.view)
+            await self.check()
 
     async def read(self) -> Thrown | None:
         with store_errors(reading=True):
@@ -153,7 +169,9 @@ class KillSwitch:
                 return False
         elif view.status is SaleStatus.FROZEN:
             return False  # by somebody else, who told them
-        await self._store.claim(sale_id, now_ms)
+        if claimed_ms is None and not await self._store.claim(sale_id, now_ms):
+            return False  # another process was faster
+        await self._store.still_telling(sale_id, now_ms)
         froze = await ledger.freeze(sale_id, actor=thrown.actor, command_id=thrown.command_id)
         self._desk.observe(froze.view)
         if not froze.changed and claimed_ms is None:
@@ -168,10 +186,11 @@ class KillSwitch:
         """What is not told by the time we die stays claimed, and is told by whoever finds it."""
 
         async def told() -> None:
-            await self._store.claim(sale_id, self.context.clock.now_ms())
+            await self._store.still_telling(sale_id, self.context.clock.now_ms())
 
         try:
             await tell_holders(self.context, sale_id, told=told)
+            await self.context.clock.sleep_ms(ON_ITS_WAY_MS)
             await self._store.told(sale_id)
         except LedgerError as error:
             log.warning("holders of a frozen sale were not told yet", sale=sale_id, why=error.code)

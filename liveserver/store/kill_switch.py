@@ -85,8 +85,11 @@ class KillSwitchStore:
         await self._client.pexpire(LEASE, LEASE_MS)
         return True
 
-    async def claim(self, sale_id: str, now_ms: int) -> None:
-        """It is being frozen, and its holders told: said before, and again while it lasts."""
+    async def claim(self, sale_id: str, now_ms: int) -> bool:
+        """It is going to be frozen, and its holders told. False: somebody has said so already."""
+        return bool(await self._client.zadd(CLAIMS, {sale_id: now_ms}, nx=True))
+
+    async def still_telling(self, sale_id: str, now_ms: int) -> None:
         await self._client.zadd(CLAIMS, {sale_id: now_ms})
 
     async def claimed(self, sale_id: str) -> int | None:

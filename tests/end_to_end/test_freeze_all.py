@@ -7,10 +7,13 @@ import asyncio
 import time
 from typing import Any
 
+import pytest
 from redis.asyncio import Redis
 
 from liveserver.app import Running
+from liveserver.hub.kill_switch import KillSwitch
 from liveserver.stock.ledger import ValkeyLedger
+from liveserver.stock.port import SaleStatus
 from liveserver.store.kill_switch import CLAIMS, KillSwitchStore
 from protocol import commands as c
 from protocol.replies import Done, PurchaseOutcome
@@ -141,3 +144,26 @@ async def test_a_frozen_night_stays_so_after_a_restart(start_server: StartServer
         assert "shop" in refused.detail
         await other.done("DELETE", "/v1/freeze-all")
         await eve.ask(c.OpenSale(id="o", room="r1", sale_id="s", listing_id="oil"), Done)
+
+
+async def test_who_opens_in_the_very_moment_opens_a_frozen_sale(
+    valkey: Redis, monkeypatch: pytest.MonkeyPatch, server: Running
+) -> None:
+    """The switch is thrown between his check and his opening."""
+    check, checks = KillSwitch.check, 0
+
+    async def thrown_behind(switch: KillSwitch) -> None:
+        nonlocal checks
+        checks += 1
+        await check(switch)
+        if checks == 1:
+            await KillSwitchStore(valkey).throw(at_ms=1, actor="shop", command_id="stop", reason="")
+
+    monkeypatch.setattr(KillSwitch, "check", thrown_behind)
+    monkeypatch.setattr(KillSwitch, "beat", lambda _: asyncio.sleep(0))  # nobody else finds it
+    async with Raw(server.url, server.mint("streamer", "eve")) as eve:
+        await list_oil(eve)
+        refused = await eve.refused(c.OpenSale(id="o", room="r1", sale_id="s", listing_id="oil"))
+        assert refused.code == "all_frozen"
+    ledger = ValkeyLedger(valkey, ManualClock(int(time.time() * 1000)))
+    assert (await ledger.view("s")).status is SaleStatus.FROZEN
