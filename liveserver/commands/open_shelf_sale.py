@@ -1,7 +1,7 @@
 """``openShelfSale``: a sale in no room. Its card is what pages show; rooms may attach it later.
 
-The card is put on the shelf first: a sale without one could not be found again by whoever opened it. Sent
-again, the same command finds the sale and keeps its times.
+Order of steps: whose sale it is, if it is there; open it in the ledger; put its card on the shelf. A crash
+between them is healed by the same command sent again: it finds the sale and keeps its times.
 """
 
 from __future__ import annotations

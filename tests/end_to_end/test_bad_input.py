@@ -314,7 +314,11 @@ PATHS: dict[str, str] = {
     "return": "returnReservation",
 }
 BY_NAME = {operation.name: operation for operation in EVERY_OPERATION}
-OVER_REST = {tag: BY_NAME[PATHS.get(tag, tag)] for tag in GOOD if PATHS.get(tag, tag) in BY_NAME}
+OVER_REST = {
+    tag: BY_NAME[PATHS.get(tag, tag)]
+    for tag in GOOD
+    if PATHS.get(tag, tag) in BY_NAME and tag != "purchase"  # by a service it is for somebody: another body
+}
 
 
 NO_KEY = "(none)"
