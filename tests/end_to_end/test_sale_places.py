@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from liveserver.app import Running
+from liveserver.store import places
 from protocol import commands as c
 from protocol.commands import CommandBase
 from protocol.events import SaleClosed, SaleDetached, SaleOpened, SaleSoldOut
@@ -234,3 +235,21 @@ async def test_where_it_is_sold_outlives_every_process(start_server: StartServer
         await bob.join("r2")
         assert (await bob.ask(buy("b1", "r2"), PurchaseOutcome)).outcome == "reserved"
         await max_.ask(c.PauseSale(id="p", sale_id="s1"), Done)
+
+
+async def test_a_sale_is_in_so_many_rooms_and_no_more(
+    server: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(places, "ROOMS_PER_SALE_MAX", 2)
+    async with Raw(server.url, server.mint("streamer", "eve")) as eve:
+        for room in ("r1", "r2", "r3"):
+            await list_oil(eve, room=room)
+        await open_oil_sale(eve)
+        await eve.ask(attach(eve), Done)
+        refused = await eve.refused(attach(eve, "r3"))
+        assert (refused.code, refused.field) == ("sale_rooms_full", "room")
+        await eve.join("r3")
+        assert not [one for one in eve.events() if isinstance(one.event, SaleOpened)], (
+            "r3 heard nothing of it"
+        )
+        await eve.ask(attach(eve), Done)
