@@ -30,10 +30,14 @@ from liveserver.hub.backend import Backend
 from liveserver.hub.broadcaster import Broadcaster
 from liveserver.hub.context import HubContext
 from liveserver.hub.gate import Gate
+from liveserver.hub.kill_switch import KillSwitch
 from liveserver.hub.live_room import LiveRoom
 from liveserver.hub.metrics import register
+from liveserver.hub.notices import Notices
 from liveserver.hub.people import People
-from liveserver.hub.rooms import Rooms
+from liveserver.hub.places import KnownPlaces
+from liveserver.hub.rooms import SHELVES, Rooms
+from liveserver.hub.shelf import Shelf
 from liveserver.hub.stock_desk import StockDesk
 from liveserver.hub.tasks import Tasks
 from liveserver.stock.durability import Promise
@@ -42,6 +46,8 @@ from liveserver.stock.patrol import Patrol
 from liveserver.stock.port import Durability
 from liveserver.store.binary import ExternalStore, choose_store
 from liveserver.store.embedded import EmbeddedValkey, Fsync
+from liveserver.store.kill_switch import KillSwitchStore
+from liveserver.store.places import ValkeyPlaces
 from liveserver.store.relay import ValkeyRelay
 from liveserver.store.rooms import ValkeyRoomStore
 from liveserver.store.server_clock import ServerClock
@@ -188,11 +194,18 @@ async def running(
             make_seat=gate.seat,
             on_sale=desk.concerns,
         )
-        desk.use(rooms)
+        places = KnownPlaces(ValkeyPlaces(calls), clock)
+        shelf = Shelf(ledger, places, clock, on_look=desk.shelved)
+        await relay.subscribe(SHELVES, rooms.hear_of_shelves)
+        desk.use(rooms, Notices(rooms, places, tasks), shelf)
+        kill_switch = KillSwitch(KillSwitchStore(calls), desk, tasks, calls)
         context = HubContext(
             clock=clock,
             rooms=rooms,
             stock=desk,
+            places=places,
+            shelf=shelf,
+            kill_switch=kill_switch,
             gate=gate,
             verify=_verifier(tokens, clock),
             words=WordFilter(_block_words(settings)),
@@ -200,15 +213,27 @@ async def running(
             keepalive_ms=settings.keepalive_ms,
         )
         gate.use(context, rooms)
+        kill_switch.use(context)
 
         keepalive = Keepalive(clock, ping_every_ms=settings.keepalive_ms)
-        backend = Backend(context, feed_client=calls, unready=lambda: _unready(gate, rooms))
+        backend = Backend(
+            context,
+            feed_client=calls,
+            unready=lambda: _unready(gate, rooms),
+            shelf=shelf,
+            kill_switch=kill_switch,
+        )
         metrics = Metrics()
         register(metrics, gate=gate, rooms=rooms, desk=desk, law=law, relay=relay, tasks=tasks)
         app = http_app(backend, WEB, tokens, metrics, clock, version=liveserver.__version__)
         patrol = Patrol(calls, clock, desk.sweep_unwatched)
         await _background(
-            stack, rooms.beat_forever(), desk.sweep_forever(), patrol.run(), gate.watch_deadlines()
+            stack,
+            rooms.beat_forever(),
+            desk.sweep_forever(),
+            patrol.run(),
+            gate.watch_deadlines(),
+            kill_switch.watch(),
         )
         serving = await serve(
             app,

@@ -22,6 +22,7 @@ from .types import (
     OrderLine,
     PhotoRef,
     ReservationId,
+    SpreadMs,
     TimeMs,
     Title,
 )
@@ -33,6 +34,20 @@ class CommandBase(msgspec.Struct, metaclass=ShapeMeta, forbid_unknown_fields=Tru
 
 class RoomCommand(CommandBase):
     room: Id
+
+
+class SaleCommand(CommandBase, kw_only=True):
+    """Steers a sale: through a ``room`` it was opened in, or without one as a service (or a streamer whose
+    token names such a room). In rooms it was attached to, it is sold, not steered."""
+
+    room: Id | None = None
+    sale_id: Id
+
+
+def room_of(command: CommandBase) -> str | None:
+    """The room a command is said in; None for those that are of no room."""
+    room: str | None = getattr(command, "room", None)
+    return room
 
 
 # -- the session ---------------------------------------------------------------------------------------
@@ -81,9 +96,11 @@ class SendGift(RoomCommand, tag="gift", kw_only=True):
     count: Annotated[int, Meta(ge=1, le=limits.GIFT_COUNT_MAX)] = 1
 
 
-class Purchase(RoomCommand, tag="purchase"):
-    """Ask for units. All lines or none. ``attempt`` is 0 the first time and raised on every resend."""
+class Purchase(CommandBase, tag="purchase", kw_only=True):
+    """Ask for units. All lines or none. ``attempt`` is 0 the first time and raised on every resend. ``room``:
+    the room one is in; without it the sale must be on a shelf."""
 
+    room: Id | None = None
     sale_id: Id
     lines: Annotated[list[OrderLine], Meta(min_length=1, max_length=limits.LINES_PER_ORDER_MAX)]
     attempt: Annotated[int, Meta(ge=0, le=1_000)] = 0
@@ -156,7 +173,8 @@ class StopExplaining(RoomCommand, tag="stopExplaining"):
 
 
 class OpenSale(RoomCommand, tag="openSale"):
-    """Open a sale of a listing with the stock of its items."""
+    """Open a sale of a listing with the stock of its items. ``spreadMs``: automatic clients draw their moment
+    inside this window after opening. ``shipsAtMs``: a presale (预售), later than its close."""
 
     sale_id: Id
     listing_id: Id
@@ -168,36 +186,65 @@ class OpenSale(RoomCommand, tag="openSale"):
         0  # places in line once it is sold out; 0: none
     )
     stream_time_ms: TimeMs | None = None
+    spread_ms: SpreadMs = 1_000
+    ships_at_ms: TimeMs = 0
+    shelf: bool = False  # also on sale outside any room
 
 
-class AdjustStock(RoomCommand, tag="adjustStock"):
-    """Restock, or take unsold units away; never below what is held or sold."""
+class OpenShelfSale(CommandBase, tag="openShelfSale", kw_only=True):
+    """Open a sale that is in no room (商品卡): a page shows it, whoever has a token buys it. Rooms may attach
+    it later."""
 
     sale_id: Id
+    listing: ListingDraft
+    limit_per_user: Annotated[int, Meta(ge=0, le=limits.QUANTITY_MAX)] = 0
+    opens_in_ms: Annotated[int, Meta(ge=0, le=limits.SALE_DURATION_MS_MAX)] = 0
+    duration_ms: Annotated[int, Meta(ge=1_000, le=limits.SALE_DURATION_MS_MAX)] = 3_600_000
+    hold_ms: Annotated[int, Meta(ge=1_000, le=limits.HOLD_MS_MAX)] = 900_000
+    waitlist: Annotated[int, Meta(ge=0, le=limits.WAITLIST_MAX)] = 0
+    spread_ms: SpreadMs = 1_000
+    ships_at_ms: TimeMs = 0
+
+
+class AttachSale(RoomCommand, tag="attachSale"):
+    """Sell a sale that was opened elsewhere in this room too, from the same stock, under a listing of this
+    room that has all of its items."""
+
+    sale_id: Id
+    listing_id: Id
+    stream_time_ms: TimeMs | None = None
+
+
+class DetachSale(RoomCommand, tag="detachSale"):
+    """This room doesn't sell it any more. The sale goes on, what is held stays held."""
+
+    sale_id: Id
+    stream_time_ms: TimeMs | None = None
+
+
+class AdjustStock(SaleCommand, tag="adjustStock", kw_only=True):
+    """Restock, or take unsold units away; never below what is held or sold."""
+
     item_id: Id
     delta: Annotated[int, Meta(ge=-limits.AMOUNT_MAX, le=limits.AMOUNT_MAX)]
     reason: Annotated[str, Meta(max_length=limits.REASON_CHARS_MAX)] = ""
 
 
-class PauseSale(RoomCommand, tag="pauseSale"):
+class PauseSale(SaleCommand, tag="pauseSale", kw_only=True):
     """Nothing is sold until ``resumeSale``; what is held may be paid, and its time runs on."""
 
-    sale_id: Id
+
+class ResumeSale(SaleCommand, tag="resumeSale", kw_only=True):
+    pass
 
 
-class ResumeSale(RoomCommand, tag="resumeSale"):
-    sale_id: Id
-
-
-class FreezeSale(RoomCommand, tag="freezeSale"):
+class FreezeSale(SaleCommand, tag="freezeSale", kw_only=True):
     """Buyer protection: nothing is sold or confirmed from here on, not even what is held. Each holder is
     told. There is no command that undoes it."""
 
-    sale_id: Id
 
-
-class CloseSale(RoomCommand, tag="closeSale"):
-    sale_id: Id
+class CloseSale(SaleCommand, tag="closeSale", kw_only=True):
+    pass
 
 
 # -- order in the room ---------------------------------------------------------------------------------
@@ -245,6 +292,9 @@ Command = (
     | StartExplaining
     | StopExplaining
     | OpenSale
+    | OpenShelfSale
+    | AttachSale
+    | DetachSale
     | AdjustStock
     | PauseSale
     | ResumeSale

@@ -24,6 +24,8 @@ CODES: dict[str, str] = {
     "sale_conflict": "a sale of this id was opened with other parameters",
     "sale_running": "the listing has a sale that is not closed",
     "unknown_item": "the sale has no such item",
+    "sale_rooms_full": "the sale is in as many rooms as one may be",
+    "all_frozen": "every sale is frozen: nothing opens, resumes or is attached until that is lifted",
     "unknown_reservation": "no such reservation, or not yours",
     "wrong_state": "the reservation's state does not allow this",
     "too_many_adjusts": "the sale was adjusted too often; open another",

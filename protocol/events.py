@@ -59,6 +59,12 @@ class SaleClosed(EventBase, tag="saleClosed"):
     stock: Stock
 
 
+class SaleDetached(EventBase, tag="saleDetached"):
+    """This room doesn't sell it any more; elsewhere it goes on. ``saleOpened`` may bring it back."""
+
+    sale_id: Id
+
+
 class DanmakuDeleted(EventBase, tag="danmakuDeleted"):
     """Take it off the screen, and refuse it should it still come."""
 
@@ -87,6 +93,7 @@ Event = (
     | SaleSoldOut
     | SaleRestocked
     | SaleClosed
+    | SaleDetached
     | DanmakuDeleted
     | UserMuted
     | RoomStatusChanged

@@ -110,6 +110,9 @@ COMMANDS: dict[str, Command] = {
         sale_id="sale-1",
         lines=[OrderLine(item_id="red"), OrderLine(item_id="blue", quantity=3)],
     ),
+    "purchase from a shelf": commands.Purchase(
+        id="buy-3", sale_id="sale-1", lines=[OrderLine(item_id="red")]
+    ),
     "release": commands.Release(id="c10", reservation_id=HELD.reservation_id),
     "confirm": commands.Confirm(id="c11", reservation_id=HELD.reservation_id),
     "return": commands.Return(id="c27", reservation_id=HELD.reservation_id),
@@ -149,6 +152,32 @@ COMMANDS: dict[str, Command] = {
         id="c18", room="r1", sale_id="sale-1", listing_id="scarf", waitlist=200
     ),
     "openSale at once": commands.OpenSale(id="c18", room="r1", sale_id="sale-1", listing_id="scarf"),
+    "openSale of a presale, on a shelf too": commands.OpenSale(
+        id="c18",
+        room="r1",
+        sale_id="sale-1",
+        listing_id="scarf",
+        opens_in_ms=5_000,
+        spread_ms=3_000,
+        ships_at_ms=T + 864_000_000,
+        shelf=True,
+    ),
+    "openShelfSale": commands.OpenShelfSale(
+        id="c31",
+        sale_id="sale-2",
+        listing=_DRAFT,
+        limit_per_user=2,
+        opens_in_ms=60_000,
+        duration_ms=86_000_000,
+        hold_ms=600_000,
+        waitlist=50,
+        spread_ms=3_000,
+        ships_at_ms=T + 864_000_000,
+    ),
+    "attachSale": commands.AttachSale(
+        id="c32", room="r2", sale_id="sale-1", listing_id="scarf", stream_time_ms=3_604_000
+    ),
+    "detachSale": commands.DetachSale(id="c33", room="r2", sale_id="sale-1", stream_time_ms=3_605_000),
     "adjustStock": commands.AdjustStock(
         id="c19", room="r1", sale_id="sale-1", item_id="red", delta=50, reason="found another box"
     ),
@@ -156,6 +185,7 @@ COMMANDS: dict[str, Command] = {
     "resumeSale": commands.ResumeSale(id="c29", room="r1", sale_id="sale-1"),
     "freezeSale": commands.FreezeSale(id="c30", room="r1", sale_id="sale-1"),
     "closeSale": commands.CloseSale(id="c20", room="r1", sale_id="sale-1"),
+    "closeSale of no room": commands.CloseSale(id="c20", sale_id="sale-2"),
     "mute": commands.Mute(id="c21", room="r1", user_id="troll", seconds=3_600),
     "mute for ten minutes": commands.Mute(id="c21", room="r1", user_id="troll"),
     "mute lifted": commands.Mute(id="c22", room="r1", user_id="troll", seconds=0),
@@ -281,6 +311,10 @@ EVENTS: dict[str, Event] = {
     "userMuted": events.UserMuted(user_id="troll", until_ms=T + 3_600_000),
     "userMuted lifted": events.UserMuted(user_id="troll", until_ms=0),
     "roomStatus": events.RoomStatusChanged(status=RoomStatus.PAUSED),
+    "saleDetached": events.SaleDetached(sale_id="sale-1"),
+    "saleOpened by another room, a presale": events.SaleOpened(
+        sale=msgspec.structs.replace(SALE, guest=True, ships_at_ms=T + 864_000_000)
+    ),
 }
 
 
@@ -341,6 +375,15 @@ FRAMES: dict[str, Frame] = {
         head=20,
         snapshot=Snapshot(
             offset=20, status=RoomStatus.PAUSED, listings=[LISTING], sales=[_SOLD_OUT], recent=[]
+        ),
+    ),
+    "snapshot with a sale that was detached": Frame(
+        room="r1",
+        t=T,
+        epoch=T,
+        head=21,
+        snapshot=Snapshot(
+            offset=21, listings=[LISTING], sales=[msgspec.structs.replace(SALE, guest=True, detached=True)]
         ),
     ),
     "snapshot of an empty room": Frame(room="r1", t=T, epoch=T, snapshot=Snapshot(offset=0)),

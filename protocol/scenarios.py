@@ -74,6 +74,12 @@ SCENARIOS: dict[str, list[Step]] = {
         _joined(1, 10),
     ],
     "every event": [*_ENTER, examples.critical(*examples.EVENTS.values(), first=11)],
+    "a sale is detached from the room, and comes back": [
+        *_ENTER,
+        examples.critical(events.SaleDetached(sale_id="sale-1"), first=11),
+        _tick(201, state=State(version=T, stock=[STOCK])),
+        examples.critical(events.SaleOpened(sale=msgspec.structs.replace(SALE, guest=True)), first=12),
+    ],
     "resumes where it was after a cut": [
         *_ENTER,
         ("cut", 1006),

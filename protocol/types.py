@@ -21,6 +21,7 @@ ReservationId = Annotated[str, Meta(min_length=1, max_length=256)]
 
 Count = Annotated[int, Meta(ge=0, le=limits.AMOUNT_MAX)]
 TimeMs = Annotated[int, Meta(ge=0, le=limits.AMOUNT_MAX)]
+SpreadMs = Annotated[int, Meta(ge=0, le=limits.SPREAD_MS_MAX)]
 Quantity = Annotated[int, Meta(ge=1, le=limits.QUANTITY_MAX)]
 Fen = Annotated[int, Meta(ge=0, le=limits.AMOUNT_MAX)]
 Title = Annotated[str, Meta(min_length=1, max_length=limits.TITLE_CHARS_MAX)]
@@ -104,8 +105,26 @@ class Stock(Shape):
     available: dict[str, int]  # item id -> units
 
 
+class SaleView(Stock, kw_only=True):
+    """A sale as a page outside any room shows it (商品卡): what it sells, and its stock, true at exactly
+    ``(epoch, seq)``. The card is empty where it is on no shelf."""
+
+    on_shelf: bool = False  # it can be bought without joining a room
+    title: str = ""
+    line: str = ""
+    photo: str = ""
+    items: list[Item] = []
+    limit_per_user: int = 0
+    opens_at_ms: int
+    closes_at_ms: int
+    hold_ms: int
+    spread_ms: int = 0
+    ships_at_ms: int = 0
+
+
 class Sale(Shape, kw_only=True):
-    """A window in which a listing's limited units can be bought."""
+    """A window in which a listing's limited units can be bought. It may be in several rooms at once, under
+    one stock; each room has its own of these."""
 
     sale_id: Id
     listing_id: Id
@@ -114,6 +133,9 @@ class Sale(Shape, kw_only=True):
     closes_at_ms: int
     hold_ms: int  # how long a reservation waits for payment
     spread_ms: int = 0  # automatic clients draw their moment inside this window after opening
+    ships_at_ms: int = 0  # a presale (预售): its goods ship from then on; 0: at once
+    guest: bool = False  # opened elsewhere: this room sells it, and doesn't steer it
+    detached: bool = False  # this room doesn't sell it any more; what is held stays held
     sold_out: bool = False
     stock: Stock
 

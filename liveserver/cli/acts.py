@@ -112,6 +112,9 @@ def open_sale(
     duration_ms: int,
     hold_ms: int,
     sale_id: str,
+    spread_ms: int = 1_000,
+    ships_at_ms: int = 0,
+    shelf: bool = False,
 ) -> Act:
     listing = naming.listing(mirror, name)
     sale_id = sale_id or f"s{_digest(command_id)}"
@@ -124,6 +127,9 @@ def open_sale(
         opens_in_ms=opens_in_ms,
         duration_ms=duration_ms,
         hold_ms=hold_ms,
+        spread_ms=spread_ms,
+        ships_at_ms=ships_at_ms,
+        shelf=shelf,
     )
     starts = "open" if opens_in_ms == 0 else f"opens in {opens_in_ms / 1000:g} s"
     return Act(command, lambda _: f"sale {sale_id} of number {listing.number} {starts}: {listing.title}")

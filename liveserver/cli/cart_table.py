@@ -44,6 +44,8 @@ def sale_words(sale: Sale | None, server_ms: float) -> str:
     """``open 9:59``, ``opens in 0:05``, ``sold out``, ``closed``, …; empty without a sale."""
     if sale is None:
         return ""
+    if sale.detached:
+        return "not sold here any more"
     if sale.stock.status == "closed" or server_ms >= sale.closes_at_ms:
         return "closed"
     if sale.stock.status in ("paused", "frozen"):

@@ -24,7 +24,8 @@ class Format(StrEnum):
 
 FEED_FIELDS = (
     *("kind", "first", "at", "items", "limit", "hold", "opens", "closes", "command", "due", "orders"),
-    *("reservation", "reservations", "item", "delta", "actor", "reason", "seen", "waitlist"),
+    *("reservation", "reservations", "item", "delta", "actor", "reason", "seen"),
+    *("waitlist", "spread", "ships"),
 )
 FEED_COLUMNS = ("sale_id", "id", *FEED_FIELDS, "other")
 ORDER_COLUMNS = OrderLine.__struct_fields__

@@ -55,7 +55,7 @@ def sale(mirror: Mirror, name: str) -> Sale:
 def sale_of(mirror: Mirror, listing_id: str) -> Sale | None:
     """The last sale of a listing, one not closed before closed ones; ``None``: it never had any."""
     sales = [each for each in mirror.sales if each.listing_id == listing_id]
-    running = [each for each in sales if each.stock.status != "closed"]
+    running = [each for each in sales if not each.detached and each.stock.status != "closed"]
     return next(reversed(running or sales), None)
 
 

@@ -7,35 +7,23 @@ no number here is a display's.
 from __future__ import annotations
 
 import time
-import urllib.error
-import urllib.parse
-import urllib.request
 from collections import Counter
 from datetime import datetime
 from typing import Annotated
+from urllib.parse import quote, urlencode
 
-import msgspec
 import typer
 
 from liveserver.cli.naming import sale, variant_of
-from liveserver.cli.speaking import REFUSED, Speaker, fail, remedy
+from liveserver.cli.rest import Refusal, call
+from liveserver.cli.speaking import REFUSED, Speaker, fail
 from liveserver.cli.target import Target
 from liveserver.edge.api import OrderPage, OrderRow
 from protocol.client.mirror import Mirror
 
 PAGE_ROWS = 200
-PAGE_BYTES_MAX = 4 * 1024 * 1024
 POLL_S = 1.0
-ANSWER_S_MAX = 10.0
 TRIES_MAX = 30  # failures in a row while following
-
-
-class Refusal(Exception):
-    """The server's problem, in its own words. ``again``: asking later may succeed."""
-
-    def __init__(self, text: str, *, again: bool) -> None:
-        super().__init__(text)
-        self.again = again
 
 
 class Totals:
@@ -128,28 +116,5 @@ def _print_all(where: Target, sale_ids: list[str], mirror: Mirror, totals: Total
 
 def fetch(where: Target, sale_id: str, after: str) -> OrderPage:
     """One page behind the cursor ``after`` (empty: from the start). Raises ``Refusal``."""
-    query = urllib.parse.urlencode({"after": after, "limit": PAGE_ROWS})
-    url = f"{where.http_url}/v1/sales/{urllib.parse.quote(sale_id, safe='')}/orders?{query}"
-    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {where.token}"})
-    try:
-        with urllib.request.urlopen(request, timeout=ANSWER_S_MAX) as answer:
-            body = answer.read(PAGE_BYTES_MAX + 1)
-        return msgspec.json.decode(body, type=OrderPage)
-    except urllib.error.HTTPError as error:
-        raise Refusal(_problem(error), again=error.code in (429, 502, 503, 504)) from None
-    except (OSError, TimeoutError) as error:
-        raise Refusal(f"no answer from {where.http_url}: {error}", again=True) from None
-    except msgspec.DecodeError as error:
-        raise Refusal(f"{where.http_url} is no liveserver: {error}", again=False) from None
-
-
-def _problem(error: urllib.error.HTTPError) -> str:
-    class Problem(msgspec.Struct):
-        code: str
-        detail: str = ""
-
-    try:
-        problem = msgspec.json.decode(error.read(64 * 1024), type=Problem)
-    except (msgspec.DecodeError, OSError):
-        return f"refused with HTTP {error.code}"
-    return f"refused: {problem.code}: {problem.detail}{remedy(problem.code)}"
+    query = urlencode({"after": after, "limit": PAGE_ROWS})
+    return call(where, "GET", f"/v1/sales/{quote(sale_id, safe='')}/orders?{query}", OrderPage)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from datetime import date, datetime, time
 from typing import NamedTuple
 
 from protocol.limits import AMOUNT_MAX, VARIANT_CHARS_MAX
@@ -52,6 +53,15 @@ def duration_ms(text: str) -> int:
     if found is None or not any(found.groups()):
         raise ValueError(f"{text!r} is no duration: write it with a unit, like 5s, 10m or 1h30m")
     return sum(int(part) * unit for part, unit in zip(found.groups(), _UNITS_MS, strict=True) if part)
+
+
+def day_ms(text: str) -> int:
+    """``2027-01-31``: the first millisecond of that day, in this machine's zone, since the epoch."""
+    try:
+        day = datetime.combine(date.fromisoformat(text.strip()), time())
+    except ValueError:
+        raise ValueError(f"{text!r} is no day: write it like 2027-01-31") from None
+    return int(day.astimezone().timestamp() * 1000)
 
 
 def item(text: str) -> ItemText:

@@ -6,12 +6,12 @@ This file is what can be typed; what it means is ``acts.py``, how it is said ``s
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 import typer
-from typer.core import TyperGroup
 
 from liveserver.cli import acts, parsing
+from liveserver.cli.anywhere import CommonAnywhere
 from liveserver.cli.cart_table import print_cart
 from liveserver.cli.orders import orders
 from liveserver.cli.speaking import Build, Speaker
@@ -19,33 +19,6 @@ from liveserver.cli.target import DEFAULT_URL, TokenFileOption, TokenOption, Url
 
 S = TypeVar("S")
 T = TypeVar("T")
-COMMON = ("--url", "--token", "--token-file", "--command-id", "--timeout")
-
-
-class CommonAnywhere(TyperGroup):
-    """Lets the common options stand behind the verb too: ``streamer r1 explain 3 --url …``."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, common_first(args))
-
-
-def common_first(args: list[str]) -> list[str]:
-    """The same arguments with the common options in front; what follows ``--`` stays."""
-    end = args.index("--") if "--" in args else len(args)
-    common: list[str] = []
-    rest: list[str] = []
-    place = 0
-    while place < end:
-        arg = args[place]
-        if arg in COMMON and place + 1 < end:
-            common += [arg, args[place + 1]]
-            place += 2
-            continue
-        (common if arg.startswith(tuple(f"{name}=" for name in COMMON)) else rest).append(arg)
-        place += 1
-    return common + rest + args[end:]
-
-
 app = typer.Typer(cls=CommonAnywhere, no_args_is_help=True, rich_markup_mode=None)
 sale_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Open a sale.")
 
@@ -214,15 +187,20 @@ def open_(
     opens_in: Annotated[str, typer.Option("--in", help="Open after this, like 5s.")] = "",
     hold: Annotated[str, typer.Option(help="How long a reservation waits for payment.")] = "15m",
     sale_id: Annotated[str, typer.Option("--id", help="An id of your own; else one is made.")] = "",
+    spread: Annotated[str, typer.Option(help="Automatic clients buy within this after opening.")] = "1s",
+    ships: Annotated[str, typer.Option(help="A presale (预售): the day it ships, like 2027-01-31.")] = "",
+    shelf: Annotated[bool, typer.Option("--shelf", help="On sale outside the room too (商品卡).")] = False,
 ) -> None:
     """Open a sale of a listing, with the stock its items have.
 
-    Example:  liveserver streamer r1 sale open 3 --limit 1 --minutes 10 --in 5s
+    Example:  liveserver streamer r1 sale open 3 --limit 1 --minutes 10 --in 5s --spread 3s
     """
     opens_in_ms = _parsed(parsing.duration_ms, opens_in, "--in") if opens_in else 0
     hold_ms = _parsed(parsing.duration_ms, hold, "--hold")
     if sale_id:
         _parsed(parsing.wire_id, sale_id, "--id")
+    spread_ms = _parsed(parsing.duration_ms, spread, "--spread")
+    ships_at_ms = _parsed(parsing.day_ms, ships, "--ships") if ships else 0
     _say(
         ctx,
         lambda mirror, new_id: acts.open_sale(
@@ -235,6 +213,9 @@ def open_(
             duration_ms=minutes * 60_000,
             hold_ms=hold_ms,
             sale_id=sale_id,
+            spread_ms=spread_ms,
+            ships_at_ms=ships_at_ms,
+            shelf=shelf,
         ),
     )
 

@@ -209,6 +209,8 @@ def _event_line(event: events.Event, mirror: Mirror) -> str:
             return f"restocked {_stock_line(stock)}"
         case events.SaleClosed(stock=stock):
             return f"sale closed {_stock_line(stock)}"
+        case events.SaleDetached():
+            return f"sale detached {event.sale_id}"
         case events.DanmakuDeleted():
             return f"deleted {event.danmaku_id}"
         case events.UserMuted():

@@ -12,11 +12,13 @@ from protocol.errors import CommandError
 
 from . import (
     adjust_stock,
+    attach_sale,
     authenticate,
     close_sale,
     confirm,
     critical,
     danmaku,
+    detach_sale,
     freeze_sale,
     gift,
     join,
@@ -24,6 +26,7 @@ from . import (
     like,
     mute,
     open_sale,
+    open_shelf_sale,
     pause_sale,
     ping,
     purchase,
@@ -57,6 +60,9 @@ HANDLERS: dict[type, Handler] = {
     commands.StartExplaining: critical.handle,
     commands.StopExplaining: critical.handle,
     commands.OpenSale: open_sale.handle,
+    commands.OpenShelfSale: open_shelf_sale.handle,
+    commands.AttachSale: attach_sale.handle,
+    commands.DetachSale: detach_sale.handle,
     commands.AdjustStock: adjust_stock.handle,
     commands.PauseSale: pause_sale.handle,
     commands.ResumeSale: resume_sale.handle,
@@ -92,7 +98,8 @@ def check_identity(session: Session, command: Command, now_ms: int) -> None:
         raise CommandError("token_expired")
     if not may(identity.role, type(command)):
         raise CommandError("forbidden", f"a {identity.role} may not {command.__struct_config__.tag}")
-    if isinstance(command, commands.RoomCommand) and not identity.may_enter(command.room):
+    room = commands.room_of(command)
+    if room is not None and not identity.may_enter(room):
         raise CommandError("forbidden", "the token is not for this room", field="room")
 
 

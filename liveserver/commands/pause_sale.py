@@ -7,13 +7,13 @@ from protocol.replies import Done
 
 from .ports import Context
 from .reservations import ledger_errors
-from .sales import sale_of_room
+from .sales import may_steer
 from .session import Session
 
 
 async def handle(context: Context, session: Session, command: PauseSale) -> Done:
-    await sale_of_room(context, command.room, command.sale_id)
-    with ledger_errors():
+    await may_steer(context, session.who, command)
+    with ledger_errors(repeated=True):
         view = await context.stock.ledger.pause(
             command.sale_id, actor=session.who.user_id, command_id=command.id
         )

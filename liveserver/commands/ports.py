@@ -10,6 +10,7 @@ from liveserver.core.clock import Clock
 from liveserver.core.identity import Identity
 from liveserver.core.room import Room
 from liveserver.stock.port import Ledger, Order, Reservation, StockView, Verdict
+from liveserver.store.port import Place
 from protocol.commands import Join
 from protocol.events import Event
 from protocol.replies import Reply
@@ -113,6 +114,37 @@ class Stock(Protocol):
         ...
 
 
+class Places(Protocol):
+    """Where a sale is shown: its rooms, and the shelf (``store.port.SHELF``). ``CommandError`` if the store
+    is away."""
+
+    async def put(self, sale_id: str, place: str, shown: Place, *, closes_at_ms: int) -> None:
+        """``CommandError`` sale_rooms_full beyond ``protocol.limits.ROOMS_PER_SALE_MAX``."""
+        ...
+
+    async def of(self, sale_id: str) -> dict[str, Place]: ...
+
+
+class Shelf(Protocol):
+    """Sales that are sold outside any room."""
+
+    async def sells(self, sale_id: str) -> bool:
+        """As this process knew it within the last second."""
+        ...
+
+
+class KillSwitch(Protocol):
+    """While it is on, no sale opens, resumes or is attached, and every one is frozen."""
+
+    async def check(self) -> None:
+        """Asks the store. ``CommandError`` all_frozen if it is on."""
+        ...
+
+    async def check_opened(self, sale_id: str) -> None:
+        """Asks once more, the sale being open: if it is on now, the sale is frozen, and all_frozen raised."""
+        ...
+
+
 class Context(Protocol):
     @property
     def clock(self) -> Clock: ...
@@ -122,6 +154,15 @@ class Context(Protocol):
 
     @property
     def stock(self) -> Stock: ...
+
+    @property
+    def places(self) -> Places: ...
+
+    @property
+    def shelf(self) -> Shelf: ...
+
+    @property
+    def kill_switch(self) -> KillSwitch: ...
 
     @property
     def process(self) -> str: ...

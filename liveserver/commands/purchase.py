@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from functools import partial
+from typing import Any
 
 from liveserver.stock.port import LedgerError, Line, Order, Outcome, Verdict
 from protocol.commands import Purchase
@@ -18,11 +20,24 @@ from .session import Session
 RETRY_MS = {Outcome.PENDING: 300, Outcome.UNAVAILABLE: 500, Outcome.FROZEN: 2_000}
 
 
-def handle(context: Context, session: Session, command: Purchase) -> PurchaseOutcome | Later:
-    live = joined_room(context, session, command.room)
-    if command.sale_id not in live.view.sales:
+def handle(
+    context: Context, session: Session, command: Purchase
+) -> PurchaseOutcome | Later | Coroutine[Any, Any, PurchaseOutcome]:
+    if command.room is None:
+        return _from_shelf(context, session, command)
+    if joined_room(context, session, command.room).view.sold_here(command.sale_id) is None:
         raise CommandError("unknown_sale", field="saleId", retry_ms=200)
     return _ask(context, session, command)
+
+
+async def _from_shelf(context: Context, session: Session, command: Purchase) -> PurchaseOutcome:
+    if not await context.shelf.sells(command.sale_id):
+        raise CommandError("unknown_sale", "no such sale on a shelf", field="saleId", retry_ms=1_000)
+    said = _ask(context, session, command)
+    if isinstance(said, PurchaseOutcome):
+        return said
+    await asyncio.wait([said.asked])
+    return _answer(context, command, said.asked)
 
 
 def _ask(context: Context, session: Session, command: Purchase) -> PurchaseOutcome | Later:

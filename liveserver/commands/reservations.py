@@ -10,6 +10,7 @@ from liveserver.stock.port import (
     LedgerPendingError,
     LedgerUnavailableError,
     Reservation,
+    SaleConflictError,
     StockView,
 )
 from protocol.errors import CommandError
@@ -24,15 +25,20 @@ FIELDS = {
     "wrong_state": "reservationId",
     "below_held": "delta",
     "frozen": "saleId",
+    "closed": "saleId",
+    "too_many_adjusts": "saleId",
 }
 
 
 @contextmanager
-def ledger_errors(**fields: str) -> Iterator[None]:
-    """What the ledger refuses becomes the command's error reply, naming the field."""
+def ledger_errors(*, repeated: bool = False, **fields: str) -> Iterator[None]:
+    """What the ledger refuses becomes the command's error reply, naming the field. ``repeated``: the
+    command's own id is what was used with other parameters, not the sale's."""
     try:
         yield
     except LedgerError as error:
+        if repeated and isinstance(error, SaleConflictError):
+            raise CommandError("conflict", field="id") from error
         raise refusal(error, **fields) from error
 
 

@@ -9,6 +9,8 @@ from liveserver.core.rate import SessionLimits
 from protocol.commands import Command
 from protocol.replies import Bye, Notice, Reply
 
+TOLD_MAX = 64
+
 
 class Session:
     """``reply`` writes to the connection if it still lives, and is a no-op after. ``rooms`` names what the
@@ -24,6 +26,7 @@ class Session:
         "reply",
         "rooms",
         "session_id",
+        "told",
     )
 
     def __init__(
@@ -38,6 +41,20 @@ class Session:
         self.in_flight = 0  # commands not yet answered
         self.refused = 0  # in a row: sent too fast, or malformed
         self.closed = False
+        self.told: dict[tuple[int, str, str], None] | None = None  # the last notices, so each is said once
+
+    def hears(self, notice: Notice) -> bool:
+        """Is it new? A sale in several rooms sends its notices through each of them."""
+        if notice.reservation is None:
+            return True
+        told = self.told = {} if self.told is None else self.told
+        key = notice.t, notice.kind, notice.reservation.reservation_id
+        if key in told:
+            return False
+        told[key] = None
+        if len(told) > TOLD_MAX:
+            del told[next(iter(told))]
+        return True
 
     @property
     def who(self) -> Identity:

@@ -8,19 +8,19 @@ The refusals are ``CommandError`` with a stable code and the wire name of the fi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from msgspec.structs import replace
 
 from protocol import commands, events
-from protocol.commands import CommandBase, OpenSale
+from protocol.commands import AttachSale, CommandBase, OpenSale
 from protocol.errors import CommandError
 from protocol.events import Event
 from protocol.limits import LISTINGS_PER_CART_MAX
 from protocol.types import Item, ItemDraft, Listing, ListingDraft, RoomStatus, Sale, Stock
 
-from .room import Room, is_closed
+from .room import Room, is_closed, is_over
 
 
 def decide(room: Room, command: CommandBase, now_ms: int) -> Event | None:
@@ -226,10 +226,7 @@ def check_open_sale(room: Room, command: OpenSale, now_ms: int) -> Listing:
     """
     _refuse_if_ended(room)
     listing = _listing(room, command.listing_id)
-    known = room.sales.get(command.sale_id)
-    if known is not None:
-        if known.listing_id != command.listing_id:
-            raise CommandError("sale_conflict", field="saleId")
+    if _is_this(room, command.sale_id, command.listing_id):
         return listing
     if room.running_sale_of(command.listing_id, now_ms):
         raise CommandError("sale_running", field="listingId")
@@ -238,15 +235,46 @@ def check_open_sale(room: Room, command: OpenSale, now_ms: int) -> Listing:
     return listing
 
 
+def check_attach_sale(room: Room, command: AttachSale, items: Collection[str], now_ms: int) -> Listing:
+    """The listing under which this room sells a sale of these items, opened elsewhere; ``CommandError`` if
+    the room's rules forbid it."""
+    _refuse_if_ended(room)
+    listing = _listing(room, command.listing_id)
+    lacking = sorted(set(items) - {item.item_id for item in listing.items})
+    if lacking:
+        told = f"the listing lacks {', '.join(lacking[:8])}, which the sale sells"
+        raise CommandError("unknown_item", told, field="listingId")
+    if not _is_this(room, command.sale_id, command.listing_id) and room.running_sale_of(
+        command.listing_id, now_ms
+    ):
+        raise CommandError("sale_running", field="listingId")
+    return listing
+
+
+def decide_detach(room: Room, sale_id: str) -> Event | None:
+    known = room.sales.get(sale_id)
+    if known is None:
+        raise CommandError("unknown_sale", field="saleId")
+    return None if is_over(known) else events.SaleDetached(sale_id=sale_id)
+
+
+def _is_this(room: Room, sale_id: str, listing_id: str) -> bool:
+    """Does the room sell it already? ``CommandError`` if it does so under another listing."""
+    known = room.sold_here(sale_id)
+    if known is not None and known.listing_id != listing_id:
+        raise CommandError("sale_conflict", "it is sold here under another listing", field="saleId")
+    return known is not None
+
+
 def decide_sale(room: Room, sale_id: str, stock: Stock, opened: Sale | None) -> Event | None:
     """The next thing the room must hear of a sale, from a view of it; ask again after each event applied.
 
-    ``opened`` describes the sale if it is new to the room. A view no newer than the room's own says nothing,
-    and neither does a closed sale the room never knew, or has forgotten.
+    ``opened`` describes the sale if it is new to the room, or comes back to it. A view no newer than the
+    room's own says nothing, and neither does a closed sale the room never knew, or has forgotten.
     """
     assert stock.sale_id == sale_id, (stock.sale_id, sale_id)
     known = room.sales.get(sale_id)
-    if known is None:
+    if known is None or known.detached:
         return _opened(stock, opened)
     if is_closed(known.stock) or (stock.epoch, stock.seq) <= (known.stock.epoch, known.stock.seq):
         return None

@@ -37,6 +37,9 @@ TABLE: dict[type, tuple[bool, bool, bool, bool]] = {
     commands.StartExplaining: _STREAMER,
     commands.StopExplaining: _STREAMER,
     commands.OpenSale: _SHOP,
+    commands.OpenShelfSale: _SERVICE,  # of no room, so of no streamer
+    commands.AttachSale: _SHOP,
+    commands.DetachSale: _SHOP,
     commands.AdjustStock: _SHOP,
     commands.PauseSale: _SHOP,
     commands.ResumeSale: _SHOP,

@@ -9,8 +9,8 @@ before it, so ``apply`` trusts it. Invariants:
   again. All collections are bounded, and what drops out depends on the events alone, so every process and the
   store drop the same.
 
-State keys: ``listing:ID``, ``sale:ID``, ``muted:USER``, ``order``, ``closed`` (sales, oldest close first),
-``explaining``, ``status``, ``next_number``; values are msgpack.
+State keys: ``listing:ID``, ``sale:ID``, ``muted:USER``, ``order``, ``closed`` (sales closed or detached, the
+longest over first), ``explaining``, ``status``, ``next_number``; values are msgpack.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Room:
     next_number: int = 1
     explaining: str = ""
     sales: dict[str, Sale] = field(default_factory=dict)  # all that run, and the last closed ones
-    closed: list[str] = field(default_factory=list)  # of these, the closed ones, oldest close first
+    closed: list[str] = field(default_factory=list)  # of these, closed and detached ones, longest over first
     muted: dict[str, int] = field(default_factory=dict)  # user id -> until ms; ended ones may linger
 
     @classmethod
@@ -100,6 +100,11 @@ class Room:
         until_ms = self.muted.get(user_id, 0)
         return until_ms if until_ms > now_ms else 0
 
+    def sold_here(self, sale_id: str) -> Sale | None:
+        """The sale, if this room sells it (or did, until it was closed)."""
+        sale = self.sales.get(sale_id)
+        return None if sale is None or sale.detached else sale
+
     def running_sale_of(self, listing_id: str, now_ms: int) -> Sale | None:
         """The listing's sale that isn't over."""
         for sale in self.sales.values():
@@ -121,9 +126,14 @@ def is_closed(stock: Stock) -> bool:
     return stock.status == "closed"
 
 
+def is_over(sale: Sale) -> bool:
+    """For this room: closed, or detached from it."""
+    return sale.detached or is_closed(sale.stock)
+
+
 def is_running(sale: Sale, now_ms: int) -> bool:
-    """Not closed by anybody, and its time isn't over. (The room hears of the latter a little later.)"""
-    return not is_closed(sale.stock) and now_ms < sale.closes_at_ms
+    """Here, closed by nobody, and its time isn't over. (The room hears of the latter a little later.)"""
+    return not is_over(sale) and now_ms < sale.closes_at_ms
 
 
 # -- what each event rewrites --------------------------------------------------------------------------
@@ -169,7 +179,10 @@ def _explaining_stopped(room: Room, event: events.ExplainingStopped) -> Rewrites
 
 
 def _sale_opened(room: Room, event: events.SaleOpened) -> Rewrites:
-    return {f"sale:{event.sale.sale_id}": event.sale}
+    rewrites: Rewrites = {f"sale:{event.sale.sale_id}": event.sale}
+    if event.sale.sale_id in room.closed:  # it had been detached
+        rewrites["closed"] = [sale_id for sale_id in room.closed if sale_id != event.sale.sale_id]
+    return rewrites
 
 
 def _sale_sold_out(room: Room, event: events.SaleSoldOut) -> Rewrites:
@@ -182,7 +195,16 @@ def _sale_restocked(room: Room, event: events.SaleRestocked) -> Rewrites:
 
 def _sale_closed(room: Room, event: events.SaleClosed) -> Rewrites:
     sale_id = event.stock.sale_id
-    rewrites = _sale_rewritten(room, event.stock, sold_out=room.sales[sale_id].sold_out)
+    return _over(room, sale_id, _sale_rewritten(room, event.stock, sold_out=room.sales[sale_id].sold_out))
+
+
+def _sale_detached(room: Room, event: events.SaleDetached) -> Rewrites:
+    sale = replace(room.sales[event.sale_id], detached=True)
+    return _over(room, event.sale_id, {f"sale:{event.sale_id}": sale})
+
+
+def _over(room: Room, sale_id: str, rewrites: Rewrites) -> Rewrites:
+    """It is kept a while for those who hold units of it; the longest over goes."""
     closed = [*room.closed, sale_id]
     for dropped in closed[:-CLOSED_SALES_MAX]:
         rewrites[f"sale:{dropped}"] = None
@@ -224,6 +246,7 @@ _MEANINGS: dict[type, Callable[[Room, Any], Rewrites]] = {
     events.SaleSoldOut: _sale_sold_out,
     events.SaleRestocked: _sale_restocked,
     events.SaleClosed: _sale_closed,
+    events.SaleDetached: _sale_detached,
     events.DanmakuDeleted: _danmaku_deleted,
     events.UserMuted: _user_muted,
     events.RoomStatusChanged: _room_status,

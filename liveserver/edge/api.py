@@ -13,13 +13,14 @@ from typing import Annotated, Protocol
 from msgspec import Meta
 
 from liveserver.core.identity import Identity
-from protocol.commands import OpenSale
+from protocol.commands import Command, OpenSale
 from protocol.limits import LINES_PER_ORDER_MAX
 from protocol.replies import Done, PurchaseOutcome
 from protocol.shape import Shape, StrictShape
-from protocol.types import HeldReservation, Id, ListingDraft, OrderLine, Stock
+from protocol.types import HeldReservation, Id, ListingDraft, OrderLine, SaleView
 
 ORDERS_PAGE_MAX = 500
+SALES_PAGE_MAX = 100
 
 
 class OrderRow(Shape):
@@ -45,6 +46,43 @@ class PurchaseOrder(StrictShape):
     user_id: Id
     lines: Annotated[list[OrderLine], Meta(min_length=1, max_length=LINES_PER_ORDER_MAX)]
     attempt: Annotated[int, Meta(ge=0, le=1_000)] = 0
+
+
+class SalePage(Shape):
+    """``next`` is the ``after`` to go on with; empty: these were the last."""
+
+    sales: list[SaleView]
+    next: str = ""
+
+
+class SalePlace(Shape):
+    room: Id
+    listing_id: Id
+    home: bool = False  # it was opened in this room, which steers it
+    selling: bool = True  # false: detached
+
+
+class SalePlaces(Shape):
+    rooms: list[SalePlace]
+    on_shelf: bool = False
+
+
+class FreezeAll(Shape):
+    """``reason``: one line, told to whoever is refused by it."""
+
+    reason: str = ""
+
+
+class FreezeAllState(Shape):
+    """The switch. ``done``: a pass over all sales found none left to freeze, and every holder was told."""
+
+    on: bool
+    at_ms: int = 0
+    actor: str = ""
+    reason: str = ""
+    done: bool = False
+    frozen: int = 0  # sales, so far
+    failed: list[str] = []  # of the last pass: the sale and why; they are tried again
 
 
 class RestApi(Protocol):
@@ -89,7 +127,25 @@ class RestApi(Protocol):
         """What became of a purchase whose answer was lost; ``unknown_reservation``: it granted nothing."""
         ...
 
-    async def stock(self, identity: Identity, sale_id: str) -> Stock: ...
+    async def carry_out(self, identity: Identity, command: Command) -> Done:
+        """A command of a sale, as a socket would say it; its id is the request's key."""
+        ...
+
+    async def sale(self, identity: Identity, sale_id: str) -> SaleView:
+        """Of a shelf's sale everybody may ask, of another whoever may see it. As known within a second."""
+        ...
+
+    async def sales(self, identity: Identity, after: str, limit: int) -> SalePage: ...
+
+    async def places(self, identity: Identity, sale_id: str) -> SalePlaces: ...
+
+    async def freeze_all(self, identity: Identity, reason: str, command_id: str) -> FreezeAllState:
+        """The switch is on when this answers; the sales follow, and ``freeze_all_state`` says how far."""
+        ...
+
+    async def freeze_all_state(self) -> FreezeAllState: ...
+
+    async def lift_freeze_all(self) -> FreezeAllState: ...
 
     async def orders(self, identity: Identity, sale_id: str, after: str, limit: int) -> OrderPage:
         """Rows behind the cursor ``after`` (empty: from the start), at most ``limit`` of them."""

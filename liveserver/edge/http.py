@@ -23,10 +23,11 @@ from starlette.routing import Route
 from liveserver.core.clock import Clock
 from liveserver.core.identity import Identity
 from liveserver.edge.api import RestApi
+from liveserver.edge.every_operation import EVERY_OPERATION
 from liveserver.edge.handshake import PATH as SOCKET_PATH
 from liveserver.edge.metrics import Metrics
 from liveserver.edge.openapi import document
-from liveserver.edge.operations import OPERATIONS, Call, Operation
+from liveserver.edge.operations import NOBODY, Call, Operation
 from liveserver.edge.pages import SAFE, SafeHeaders, page_routes
 from liveserver.edge.problem import MEDIA_TYPE, Problem
 from liveserver.edge.tokens import TokenError, Tokens
@@ -85,7 +86,7 @@ def http_app(
             Route(SOCKET_PATH, socket_only),
             *[
                 Route(operation.path, _endpoint(operation, api, tokens, clock), methods=[operation.method])
-                for operation in OPERATIONS
+                for operation in EVERY_OPERATION
             ],
             *page_routes(pages_dir),
         ],
@@ -97,7 +98,7 @@ def http_app(
 def _endpoint(operation: Operation, api: RestApi, tokens: Tokens, clock: Clock) -> Endpoint:
     async def endpoint(request: Request) -> Response:
         try:
-            identity = _caller(request, tokens, clock)
+            identity = _caller(request, tokens, clock, public=operation.public)
             _may(identity, operation, request.path_params)
             key = _key(request) if operation.method == "POST" else ""
             query = _query(request, operation)
@@ -107,12 +108,22 @@ def _endpoint(operation: Operation, api: RestApi, tokens: Tokens, clock: Clock) 
             return _refusal(Problem.of(error))
         except Refusal as refusal:
             return _refusal(refusal.problem)
-        return _json(JSON.encode(answer))
+        headers = operation.headers(answer) if operation.headers is not None else {}
+        if "ETag" in headers and headers["ETag"] in _etags(request):
+            return Response(status_code=http.HTTPStatus.NOT_MODIFIED, headers=headers)
+        return _json(JSON.encode(answer), headers=headers)
 
     return endpoint
 
 
-def _caller(request: Request, tokens: Tokens, clock: Clock) -> Identity:
+def _etags(request: Request) -> list[str]:
+    given = request.headers.get("if-none-match", "")
+    return [etag.strip().removeprefix("W/") for etag in given.split(",")]
+
+
+def _caller(request: Request, tokens: Tokens, clock: Clock, *, public: bool) -> Identity:
+    if public and "authorization" not in request.headers:
+        return NOBODY
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
         raise CommandError("not_authenticated", "send `Authorization: Bearer <token>`", field="Authorization")
@@ -149,7 +160,7 @@ def _query(request: Request, operation: Operation) -> dict[str, str]:
 
 
 async def _body(request: Request, operation: Operation) -> dict[str, Any]:
-    if operation.method == "GET":
+    if operation.method != "POST":
         return {}
     raw = await _read(request)
     if not raw and (operation.body is None or not operation.body_required):
@@ -203,5 +214,5 @@ def _refusal(problem: Problem) -> Response:
     return Response(problem.body(), problem.status, headers)
 
 
-def _json(body: bytes, status: int = http.HTTPStatus.OK) -> Response:
-    return Response(body, status, media_type="application/json")
+def _json(body: bytes, status: int = http.HTTPStatus.OK, headers: dict[str, str] | None = None) -> Response:
+    return Response(body, status, headers, media_type="application/json")

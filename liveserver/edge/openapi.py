@@ -7,9 +7,10 @@ from typing import Any
 
 import msgspec
 
-from liveserver.edge.operations import OPERATIONS, Operation
+from liveserver.edge.every_operation import EVERY_OPERATION as OPERATIONS
+from liveserver.edge.operations import Operation
 from liveserver.edge.problem import MEDIA_TYPE, STATUS
-from protocol.commands import OpenSale, Return
+from protocol.commands import CommandBase
 from protocol.errors import CODES
 from protocol.shape import Shape
 from protocol.types import ID_PATTERN
@@ -49,8 +50,10 @@ def document(version: str) -> dict[str, Any]:
     shapes = {op.answer for op in OPERATIONS} | {op.body for op in OPERATIONS if op.body} | {ProblemBody}
     ordered = sorted(shapes, key=lambda shape: shape.__name__)
     _, components = msgspec.json.schema_components(ordered, ref_template=_REF)
-    components[OpenSale.__name__] = _without(components[OpenSale.__name__], "type", "id", "room")
-    components[Return.__name__] = _without(components[Return.__name__], "type", "id", "reservationId")
+    for operation in OPERATIONS:
+        if operation.body is not None and issubclass(operation.body, CommandBase):
+            named = ("type", "id", "room", *_IN_PATH.findall(operation.path))
+            components[operation.body.__name__] = _without(components[operation.body.__name__], *named)
     paths: dict[str, dict[str, Any]] = {}
     for operation in OPERATIONS:
         paths.setdefault(operation.path, {})[operation.method.lower()] = _described(operation)
@@ -86,6 +89,9 @@ def _described(operation: Operation) -> dict[str, Any]:
         "parameters": _parameters(operation),
         "responses": _responses(operation),
     }
+    if operation.public:
+        described["security"] = [{}, {"token": []}]
+        described["description"] = "For everybody, with or without a token."
     if operation.body is not None:
         content = {"application/json": {"schema": _ref(operation.body)}}
         described["requestBody"] = {"required": operation.body_required, "content": content}
@@ -129,13 +135,15 @@ def _responses(operation: Operation) -> dict[str, Any]:
     for code in codes:
         by_status.setdefault(STATUS[code], []).append(code)
     if operation.method == "POST":
-        by_status.setdefault(400, []).append("missing_field")
+        by_status.setdefault(400, []).extend(("missing_field", "invalid_field"))  # the key
     responses: dict[str, Any] = {
         "200": {
             "description": "It is so.",
             "content": {"application/json": {"schema": _ref(operation.answer)}},
         }
     }
+    if operation.headers is not None:
+        responses["304"] = {"description": "It is what your `If-None-Match` names."}
     for status, names in sorted(by_status.items()):
         says = "; ".join(f"`{name}`: {CODES[name]}" if name in CODES else f"`{name}`" for name in names)
         responses[str(status)] = {

@@ -19,11 +19,13 @@ from protocol import commands
 from protocol.codec import JSON, checked
 from protocol.errors import CommandError
 from protocol.replies import Done, PurchaseOutcome
-from protocol.types import ID_PATTERN, HeldReservation, ListingDraft, Role, Stock
+from protocol.types import ID_PATTERN, HeldReservation, ListingDraft, Role
 
 CURSOR_CHARS_MAX = 64
 ORDERS_PAGE_DEFAULT = 100
 
+NOBODY = Identity(user_id="", name="", role=Role.VIEWER, rooms=(), expires_at_ms=0)
+"""Who asks without a token."""
 _ID = re.compile(ID_PATTERN)
 
 
@@ -54,39 +56,41 @@ class Operation(NamedTuple):
     body_required: bool = True  # an empty one means an empty object, else
     query: tuple[Parameter, ...] = ()
     codes: tuple[str, ...] = ()  # beside what every operation can answer
+    public: bool = False  # also without a token: the handler is then given ``NOBODY``
+    headers: Callable[[Any], dict[str, str]] | None = None  # of the answer; with an ETag it may be 304
 
 
 async def publish_listing(api: RestApi, call: Call) -> Done:
-    command = _command("publishListing", call, nested="listing")
+    command = command_of("publishListing", call, nested="listing")
     assert isinstance(command, commands.PublishListing)
     return await api.publish_listing(call.identity, command.room, command.listing, command.id)
 
 
 async def open_sale(api: RestApi, call: Call) -> Done:
-    command = _command("openSale", call)
+    command = command_of("openSale", call)
     assert isinstance(command, commands.OpenSale)
     return await api.open_sale(call.identity, command)
 
 
 async def purchase(api: RestApi, call: Call) -> PurchaseOutcome:
     order = checked(call.body, PurchaseOrder)
-    return await api.purchase(call.identity, _id(call.path, "saleId"), order, call.key)
+    return await api.purchase(call.identity, id_of(call.path, "saleId"), order, call.key)
 
 
 async def confirm(api: RestApi, call: Call) -> HeldReservation:
-    command = _command("confirm", call)
+    command = command_of("confirm", call)
     assert isinstance(command, commands.Confirm)
     return await api.confirm(call.identity, command.reservation_id, command.id)
 
 
 async def release(api: RestApi, call: Call) -> HeldReservation:
-    command = _command("release", call)
+    command = command_of("release", call)
     assert isinstance(command, commands.Release)
     return await api.release(call.identity, command.reservation_id, command.id)
 
 
 async def return_order(api: RestApi, call: Call) -> HeldReservation:
-    command = _command("return", call)
+    command = command_of("return", call)
     assert isinstance(command, commands.Return)
     return await api.return_order(call.identity, command.reservation_id, command.id, command.limit_back)
 
@@ -96,26 +100,27 @@ async def reservation(api: RestApi, call: Call) -> HeldReservation:
 
 
 async def lookup(api: RestApi, call: Call) -> HeldReservation:
-    sale_id = _id(call.path, "saleId")
-    return await api.lookup(call.identity, sale_id, _id(call.query, "user"), _id(call.query, "command"))
-
-
-async def stock(api: RestApi, call: Call) -> Stock:
-    return await api.stock(call.identity, _id(call.path, "saleId"))
+    sale_id = id_of(call.path, "saleId")
+    return await api.lookup(call.identity, sale_id, id_of(call.query, "user"), id_of(call.query, "command"))
 
 
 async def orders(api: RestApi, call: Call) -> OrderPage:
     after = call.query.get("after", "")
     if len(after) > CURSOR_CHARS_MAX:
         raise CommandError("invalid_field", f"at most {CURSOR_CHARS_MAX} characters", field="after")
-    given = call.query.get("limit", str(ORDERS_PAGE_DEFAULT))
+    limit = page_limit(call, ORDERS_PAGE_DEFAULT, ORDERS_PAGE_MAX)
+    return await api.orders(call.identity, id_of(call.path, "saleId"), after, limit)
+
+
+def page_limit(call: Call, default: int, most: int) -> int:
+    given = call.query.get("limit", str(default))
     limit = int(given) if given.isascii() and given.isdigit() and len(given) < 6 else 0
-    if not 1 <= limit <= ORDERS_PAGE_MAX:
-        raise CommandError("invalid_field", f"1 to {ORDERS_PAGE_MAX}", field="limit")
-    return await api.orders(call.identity, _id(call.path, "saleId"), after, limit)
+    if not 1 <= limit <= most:
+        raise CommandError("invalid_field", f"1 to {most}", field="limit")
+    return limit
 
 
-def _command(tag: str, call: Call, *, nested: str = "") -> commands.Command:
+def command_of(tag: str, call: Call, *, nested: str = "") -> commands.Command:
     """Body, path and key as one command, through the decoder that sockets use too. The names of the path
     are not the body's to give."""
     for name in ("type", "id", *call.path):
@@ -129,7 +134,7 @@ def _command(tag: str, call: Call, *, nested: str = "") -> commands.Command:
         raise CommandError(error.code, error.detail, field=field) from None
 
 
-def _id(values: Mapping[str, str], name: str) -> str:
+def id_of(values: Mapping[str, str], name: str) -> str:
     if name not in values:
         raise CommandError("missing_field", f"`{name}` is needed", field=name)
     if not _ID.fullmatch(values[name]):
@@ -137,9 +142,9 @@ def _id(values: Mapping[str, str], name: str) -> str:
     return values[name]
 
 
-_SERVICE = frozenset({Role.SERVICE})
-_SHOP = frozenset({Role.SERVICE, Role.STREAMER})
-_ID_SCHEMA = {"type": "string", "pattern": ID_PATTERN}
+SERVICE = frozenset({Role.SERVICE})
+SHOP = frozenset({Role.SERVICE, Role.STREAMER})
+ID_SCHEMA = {"type": "string", "pattern": ID_PATTERN}
 
 OPERATIONS: tuple[Operation, ...] = (
     Operation(
@@ -147,7 +152,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "/v1/rooms/{room}/listings",
         "publishListing",
         "Put a product into a room's cart",
-        _SHOP,
+        SHOP,
         Done,
         publish_listing,
         body=ListingDraft,
@@ -158,7 +163,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "/v1/rooms/{room}/sales",
         "openSale",
         "Open a sale of a listing with the stock of its items",
-        _SHOP,
+        SHOP,
         Done,
         open_sale,
         body=commands.OpenSale,
@@ -171,7 +176,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "Ask for units on behalf of a user; the outcome is one of the closed set of `purchase`, and sold out "
         "is an answer like any other. What is not known to be decided is a 503 or a 504: send it again with "
         "the same key and a higher `attempt`",
-        _SERVICE,
+        SERVICE,
         PurchaseOutcome,
         purchase,
         body=PurchaseOrder,
@@ -183,7 +188,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "confirmReservation",
         "It was paid: the units are sold (`confirmed`), or it was too late and the money must go back "
         "(`refund_due`)",
-        _SERVICE,
+        SERVICE,
         HeldReservation,
         confirm,
         codes=("unknown_reservation", "wrong_state", "frozen"),
@@ -193,7 +198,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "/v1/reservations/{reservationId}/release",
         "releaseReservation",
         "Give the held units back",
-        _SERVICE,
+        SERVICE,
         HeldReservation,
         release,
         codes=("unknown_reservation", "wrong_state"),
@@ -203,7 +208,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "/v1/reservations/{reservationId}/return",
         "returnReservation",
         "What was confirmed comes back: the units are available again",
-        _SERVICE,
+        SERVICE,
         HeldReservation,
         return_order,
         body=commands.Return,
@@ -215,7 +220,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "/v1/reservations/{reservationId}",
         "getReservation",
         "A reservation as it now is",
-        _SERVICE,
+        SERVICE,
         HeldReservation,
         reservation,
         codes=("unknown_reservation",),
@@ -225,31 +230,21 @@ OPERATIONS: tuple[Operation, ...] = (
         "/v1/sales/{saleId}/reservations",
         "lookupReservation",
         "What became of a purchase, by its buyer and command id",
-        _SERVICE,
+        SERVICE,
         HeldReservation,
         lookup,
         query=(
-            Parameter("user", True, _ID_SCHEMA, "who bought"),
-            Parameter("command", True, _ID_SCHEMA, "the purchase's command id"),
+            Parameter("user", True, ID_SCHEMA, "who bought"),
+            Parameter("command", True, ID_SCHEMA, "the purchase's command id"),
         ),
         codes=("unknown_sale", "unknown_reservation"),
-    ),
-    Operation(
-        "GET",
-        "/v1/sales/{saleId}",
-        "getSale",
-        "A sale's stock at one (epoch, seq)",
-        _SHOP,
-        Stock,
-        stock,
-        codes=("unknown_sale",),
     ),
     Operation(
         "GET",
         "/v1/sales/{saleId}/orders",
         "listOrders",
         "The sale's feed of reservations and what became of them",
-        _SHOP,
+        SHOP,
         OrderPage,
         orders,
         query=(

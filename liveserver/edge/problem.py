@@ -56,6 +56,8 @@ STATUS: dict[str, int] = {
     "sale_conflict": 409,
     "sale_running": 409,
     "unknown_item": 404,
+    "sale_rooms_full": 409,
+    "all_frozen": 409,
     "unknown_reservation": 404,
     "wrong_state": 409,
     "too_many_adjusts": 409,

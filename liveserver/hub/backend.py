@@ -3,19 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from redis.asyncio import Redis
 
-from liveserver.commands import confirm, critical, open_sale, release, return_order
+from liveserver.commands import (
+    adjust_stock,
+    attach_sale,
+    close_sale,
+    confirm,
+    critical,
+    detach_sale,
+    freeze_sale,
+    open_sale,
+    open_shelf_sale,
+    pause_sale,
+    release,
+    resume_sale,
+    return_order,
+)
 from liveserver.commands.ports import Context
 from liveserver.commands.purchase import RETRY_MS, outcome_of
 from liveserver.commands.reservations import held, ledger_errors
-from liveserver.commands.reservations import stock as wire_stock
+from liveserver.commands.sales import may_place
 from liveserver.commands.session import Session
 from liveserver.core.identity import Identity
 from liveserver.core.limits import SessionRates
 from liveserver.core.rate import SessionLimits
-from liveserver.edge.api import ORDERS_PAGE_MAX, OrderPage, OrderRow, PurchaseOrder
+from liveserver.edge.api import (
+    ORDERS_PAGE_MAX,
+    FreezeAllState,
+    OrderPage,
+    OrderRow,
+    PurchaseOrder,
+    SalePage,
+    SalePlace,
+    SalePlaces,
+)
 from liveserver.stock.feed import read_feed
 from liveserver.stock.port import (
     Line,
@@ -25,24 +49,51 @@ from liveserver.stock.port import (
     UnknownReservationError,
     Verdict,
 )
-from protocol.commands import Confirm, OpenSale, PublishListing, Release, Return
+from liveserver.stock.sales import find_sales
+from liveserver.store.port import SHELF
+from protocol import commands
+from protocol.commands import Command, Confirm, OpenSale, PublishListing, Release, Return
 from protocol.errors import CommandError
 from protocol.replies import Done, PurchaseOutcome, ReservationChanged
-from protocol.types import HeldReservation, ListingDraft, Role, Stock
+from protocol.types import HeldReservation, ListingDraft, Role, SaleView
 
+from .kill_switch import KillSwitch
 from .order_rows import Changed, changes_of
+from .shelf import Shelf
 from .store_errors import store_errors
 
 PLACE_DIGITS_MAX = 18  # of an epoch or seq; what the feed's ids can hold
 
 
+CARRIED_OUT: dict[type, Callable[[Context, Session, Any], Awaitable[Done]]] = {
+    commands.OpenShelfSale: open_shelf_sale.handle,
+    commands.AttachSale: attach_sale.handle,
+    commands.DetachSale: detach_sale.handle,
+    commands.AdjustStock: adjust_stock.handle,
+    commands.PauseSale: pause_sale.handle,
+    commands.ResumeSale: resume_sale.handle,
+    commands.FreezeSale: freeze_sale.handle,
+    commands.CloseSale: close_sale.handle,
+}
+
+
 class Backend:
     """One caller, one short session: no connection, no rate of its own."""
 
-    def __init__(self, context: Context, *, feed_client: Redis, unready: Callable[[], list[str]]) -> None:
+    def __init__(
+        self,
+        context: Context,
+        *,
+        feed_client: Redis,
+        unready: Callable[[], list[str]],
+        shelf: Shelf,
+        kill_switch: KillSwitch,
+    ) -> None:
         self._context = context
         self._feed_client = feed_client
         self._unready = unready
+        self._shelf = shelf
+        self._kill_switch = kill_switch
 
     def ready(self) -> list[str]:
         return self._unready()
@@ -95,10 +146,61 @@ class Backend:
                 raise UnknownReservationError("this purchase granted nothing")
         return held(found)
 
-    async def stock(self, identity: Identity, sale_id: str) -> Stock:
+    async def carry_out(self, identity: Identity, command: Command) -> Done:
+        return await CARRIED_OUT[type(command)](self._context, _caller(identity), command)
+
+    async def sale(self, identity: Identity, sale_id: str) -> SaleView:
+        trusted = identity.role in (Role.SERVICE, Role.STREAMER)
+        view = await self._shelf.view(sale_id, trusted=trusted)
+        if view is not None and view.on_shelf:
+            return view
+        if view is None or not trusted:
+            raise CommandError("unknown_sale", field="saleId")
         await self._may_see(identity, sale_id)
-        with ledger_errors():
-            return wire_stock(await self._context.stock.ledger.view(sale_id))
+        return view
+
+    async def sales(self, identity: Identity, after: str, limit: int) -> SalePage:
+        with store_errors(reading=True):
+            sale_ids = [sale_id for sale_id in await find_sales(self._feed_client) if sale_id > after]
+        views = [await self._shelf.view(sale_id, trusted=True) for sale_id in sale_ids[:limit]]
+        following = sale_ids[limit - 1] if len(sale_ids) > limit else ""
+        return SalePage(sales=[view for view in views if view is not None], next=following)
+
+    async def places(self, identity: Identity, sale_id: str) -> SalePlaces:
+        places = await self._context.places.of(sale_id)
+        if not may_place(identity, places):
+            raise CommandError("unknown_sale", field="saleId")
+        if not places:
+            with ledger_errors():
+                await self._context.stock.ledger.view(sale_id)  # an unknown sale is said to be one
+        rooms = [
+            SalePlace(room=room, listing_id=at.listing.listing_id, home=at.home, selling=at.selling)
+            for room, at in sorted(places.items())
+            if room != SHELF
+        ]
+        return SalePlaces(rooms=rooms, on_shelf=SHELF in places)
+
+    async def freeze_all(self, identity: Identity, reason: str, command_id: str) -> FreezeAllState:
+        await self._kill_switch.throw(identity.user_id, reason, command_id)
+        return await self.freeze_all_state()
+
+    async def freeze_all_state(self) -> FreezeAllState:
+        thrown = await self._kill_switch.read()
+        if thrown is None:
+            return FreezeAllState(on=False)
+        return FreezeAllState(
+            on=True,
+            at_ms=thrown.at_ms,
+            actor=thrown.actor,
+            reason=thrown.reason,
+            done=thrown.done,
+            frozen=thrown.frozen,
+            failed=list(thrown.failed),
+        )
+
+    async def lift_freeze_all(self) -> FreezeAllState:
+        await self._kill_switch.lift()
+        return await self.freeze_all_state()
 
     async def orders(self, identity: Identity, sale_id: str, after: str, limit: int) -> OrderPage:
         await self._may_see(identity, sale_id)
@@ -133,12 +235,14 @@ class Backend:
         )
 
     async def _may_see(self, identity: Identity, sale_id: str) -> None:
-        """A streamer's token is for rooms: he sees the sales that were opened in them."""
+        """A streamer's token is for rooms: he sees the sales that were opened in them, not those
+        they only sell."""
         if identity.role is Role.SERVICE or "*" in identity.rooms:
             return
         for room in identity.rooms:
             live = await self._context.rooms.open(room)
-            if sale_id in live.view.sales:
+            sale = live.view.sales.get(sale_id)
+            if sale is not None and not sale.guest:
                 return
         raise CommandError("unknown_sale", field="saleId")
 

@@ -12,6 +12,8 @@ from protocol.frames import DanmakuBlock
 from protocol.replies import Notice
 from protocol.types import Stock
 
+NOTICES_PER_CHUNK_MAX = 1_000
+
 
 class Personal(msgspec.Struct, frozen=True, array_like=True):
     """A notice and whose it is: whichever process has the user delivers it."""

@@ -11,7 +11,10 @@ from liveserver.core.identity import Identity
 from liveserver.core.words import WordFilter
 
 from .gate import Gate
+from .kill_switch import KillSwitch
+from .places import KnownPlaces
 from .rooms import Rooms
+from .shelf import Shelf
 from .stock_desk import StockDesk
 
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -24,6 +27,9 @@ class HubContext:
         clock: Clock,
         rooms: Rooms,
         stock: StockDesk,
+        places: KnownPlaces,
+        shelf: Shelf,
+        kill_switch: KillSwitch,
         gate: Gate,
         verify: Callable[[str], Identity],
         words: WordFilter,
@@ -33,6 +39,9 @@ class HubContext:
         self.clock = clock
         self.rooms = rooms
         self.stock = stock
+        self.places = places
+        self.shelf = shelf
+        self.kill_switch = kill_switch
         self.process = process
         self.keepalive_ms = keepalive_ms
         self._gate = gate

@@ -28,7 +28,7 @@ from liveserver.core.rate import SessionLimits
 from liveserver.edge.keepalive import Wheel
 from liveserver.edge.socket import Socket
 from protocol.close import Close
-from protocol.commands import Authenticate, Command, Join, Leave, Ping, RoomCommand
+from protocol.commands import Authenticate, Command, Join, Leave, Ping, room_of
 from protocol.errors import CommandError
 from protocol.limits import AUTHENTICATE_MS_MAX, COMMANDS_IN_FLIGHT_MAX
 from protocol.replies import Bye, ErrorReply, Notice, Receipt, Reply, ReplyBase
@@ -111,9 +111,7 @@ class Gate:
 
     def _in_order(self, session: Session, socket: Socket, command: Command) -> None:
         """Now, but behind a join of its room that is under way: said in one breath, done in that order."""
-        behind = None
-        if session.entering and isinstance(command, RoomCommand):
-            behind = session.entering.get(command.room)
+        behind = session.entering.get(room_of(command) or "") if session.entering else None
         if behind is None:
             self._carry_out(session, socket, command)
         elif sum(map(len, session.entering.values())) < COMMANDS_IN_FLIGHT_MAX:

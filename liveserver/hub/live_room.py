@@ -34,7 +34,7 @@ from protocol.replies import Receipt
 from protocol.types import Danmaku, Gift, Sale, Stock
 
 from .broadcaster import Broadcaster, TickJob
-from .chunks import Chunk, Numbering, Personal, pack, unpack
+from .chunks import NOTICES_PER_CHUNK_MAX, Chunk, Numbering, Personal, pack, unpack
 from .delivery import Delivery
 from .encoded import Encoded
 from .room_log import RoomLog
@@ -45,7 +45,6 @@ from .tasks import Tasks
 logger = structlog.get_logger(__name__)
 
 BUYERS_MAX = 100_000  # remembered for priority; the oldest is forgotten first
-NOTICES_PER_CHUNK_MAX = 1_000
 
 
 class LiveRoom:

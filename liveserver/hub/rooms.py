@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import structlog
 
@@ -17,13 +17,13 @@ from liveserver.commands.reservations import held, ledger_errors
 from liveserver.commands.session import Session
 from liveserver.core.clock import Clock
 from liveserver.stock.port import Ledger, Reservation
-from liveserver.store.port import Relay, RelayItem, RoomStore
+from liveserver.store.port import Relay, RelayChunk, RelayItem, RoomStore
 from protocol.commands import Join
 from protocol.errors import CommandError
 from protocol.replies import Joined, Me, Notice
 from protocol.types import HeldReservation
 
-from .chunks import Personal
+from .chunks import NOTICES_PER_CHUNK_MAX, Chunk, Personal, pack, unpack
 from .delivery import NOWHERE
 from .live_room import LiveRoom
 from .people import People
@@ -37,6 +37,7 @@ ROOMS_MAX = 10_000
 BEAT_MS = 1_000
 EMPTY_BEATS_MAX = 30  # a room nobody is in is kept this many beats, for the one who reloads his page
 BEATS_AT_ONCE = 16  # and loads: most of the store's connections stay free for what rooms append
+SHELVES = "~shelves"  # no room's id: the channel of buyers who are in no room
 MINE_MAX = 200  # reservations told to the one who joins
 
 NewRoom = Callable[[str], LiveRoom]
@@ -231,10 +232,33 @@ class Rooms:
         notice = Notice(t=self._clock.now_ms(), kind="muted", until_ms=until_ms, room=room)
         self._tell(room, Personal(user_id, notice))
 
-    def notify(self, rooms: list[str], kind: NoticeKind, reservation: Reservation) -> None:
+    def notice(self, kind: NoticeKind, reservation: Reservation) -> Personal:
         notice = Notice(t=self._clock.now_ms(), kind=kind, reservation=held(reservation))
+        return Personal(reservation.user_id, notice)
+
+    def tell_in(self, rooms: Iterable[str], personal: Personal) -> None:
+        """In rooms that are held here; from there it goes to the other processes that hold them."""
         for room in rooms:
-            self._tell(room, Personal(reservation.user_id, notice))
+            self._tell(room, personal)
+
+    def tell_anywhere(self, personal: Personal) -> None:
+        """To the user's sessions of this process, whatever room they are in."""
+        for session in self._people.sessions_of(personal.user_id):
+            if session.hears(personal.notice):
+                session.reply(personal.notice)
+
+    def hear_of_shelves(self, item: RelayItem) -> None:
+        """What another process has to say to buyers who are in no room."""
+        chunk = unpack(item.chunk) if isinstance(item, RelayChunk) else None
+        for personal in chunk.notices if chunk is not None else ():
+            self.tell_anywhere(personal)
+
+    async def tell_elsewhere(self, room: str, personals: list[Personal]) -> None:
+        """To the processes that hold a room which isn't held here. Lost if the relay is away."""
+        for start in range(0, len(personals), NOTICES_PER_CHUNK_MAX):
+            portion = personals[start : start + NOTICES_PER_CHUNK_MAX]
+            chunk = Chunk(process=f"{self._process}~", n=0, epoch=0, head=0, notices=portion)
+            await self._relay.publish(room, pack(chunk))
 
     def _tell(self, room: str, personal: Personal) -> None:
         self._deliver(room, [personal])
@@ -245,7 +269,7 @@ class Rooms:
     def _deliver(self, room: str, notices: list[Personal]) -> None:
         for personal in notices:
             for session in self._people.sessions_of(personal.user_id):
-                if room in session.rooms:
+                if room in session.rooms and session.hears(personal.notice):
                     session.reply(personal.notice)
 
     # -- the beat --------------------------------------------------------------------------------------

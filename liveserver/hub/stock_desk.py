@@ -29,11 +29,14 @@ from liveserver.stock.port import (
 )
 from liveserver.stock.sweeper import Sweeper
 
+from .notices import Notices
 from .rooms import Rooms
+from .shelf import Shelf
 
 logger = structlog.get_logger(__name__)
 
 FINISHED_MAX = 10_000
+SHELVED_MAX = 1_000
 
 
 class Outcomes:
@@ -57,7 +60,10 @@ class StockDesk:
         self._clock = clock
         self._latch = SoldOutLatch()
         self._rooms: Rooms
+        self._notices: Notices
+        self._shelf: Shelf | None = None
         self._rooms_of: dict[str, set[str]] = {}
+        self._shelved: dict[str, None] = {}  # sales looked at or bought outside any room
         self._finished: dict[str, set[str]] = {}  # closed, and nothing held any more; its rooms
         self._gatherer = Gatherer(
             ledger,
@@ -67,9 +73,7 @@ class StockDesk:
             settled=self._settled,
             deadline_ms=deadline_ms,
         )
-        self._sweeper = Sweeper(
-            ledger, clock, self._swept_sales, on_expired=self.expired, on_view=self.observe
-        )
+        self._sweeper = Sweeper(ledger, clock, self.sales, on_expired=self.expired, on_view=self.observe)
         # Of sales no room here has: nobody is told, and the room that is held next hears it all then.
         self._aside = Sweeper(
             ledger,
@@ -79,15 +83,17 @@ class StockDesk:
             on_view=lambda view: self._latch.learn(view, clock.now_ms()),
         )
 
-    def use(self, rooms: Rooms) -> None:
+    def use(self, rooms: Rooms, notices: Notices, shelf: Shelf) -> None:
         self._rooms = rooms
+        self._notices = notices
+        self._shelf = shelf
 
     async def sweep_forever(self) -> None:
         await self._sweeper.run()
 
     async def sweep_unwatched(self, sales: Collection[str]) -> None:
         """Those of these sales that no room here has. Never raises but when cancelled."""
-        mine = set(self._swept_sales())
+        mine = set(self.sales())
         await self._aside.sweep([sale_id for sale_id in sales if sale_id not in mine])
 
     async def aclose(self) -> None:
@@ -112,6 +118,8 @@ class StockDesk:
 
     def observe(self, view: StockView) -> None:
         self._latch.learn(view, self._clock.now_ms())
+        if self._shelf is not None:
+            self._shelf.observe(view)
         rooms = self._rooms_hearing(view.sale_id)
         heard = True
         for room in tuple(rooms):
@@ -120,14 +128,16 @@ class StockDesk:
                 rooms.discard(room)
             else:
                 heard &= live.observe(view)
-        if rooms and heard and view.status is SaleStatus.CLOSED and not any(view.held.values()):
+        known = rooms or view.sale_id in self._shelved
+        if known and heard and view.status is SaleStatus.CLOSED and not any(view.held.values()):
             self._finish(view.sale_id)
         elif not rooms:
             self._rooms_of.pop(view.sale_id, None)
 
     def notify(self, kind: NoticeKind, reservation: Reservation) -> None:
-        rooms = [room for room in self._rooms_hearing(reservation.sale_id) if self._rooms.held(room)]
-        self._rooms.notify(rooms, kind, reservation)
+        sale_id = reservation.sale_id
+        rooms = [room for room in self._rooms_hearing(sale_id) if self._rooms.held(room)]
+        self._notices.tell(kind, reservation, rooms, anywhere=sale_id in self._shelved)
 
     # -- sales of this process -------------------------------------------------------------------------
 
@@ -144,13 +154,20 @@ class StockDesk:
         """Its rooms, also when it is finished: late payments and returns come for days."""
         return self._rooms_of.get(sale_id) or self._finished.get(sale_id, set())
 
-    def _swept_sales(self) -> list[str]:
-        return [sale_id for sale_id, rooms in self._rooms_of.items() if rooms]
+    def shelved(self, sale_id: str) -> None:
+        """Somebody looks at it, or buys it, outside any room: it is swept from here too."""
+        if sale_id not in self._finished and len(self._shelved) < SHELVED_MAX:
+            self._shelved[sale_id] = None
+
+    def sales(self) -> list[str]:
+        """Those of the rooms held here, and of the shelf as far as it is looked at."""
+        return list({sale_id: None for sale_id, rooms in self._rooms_of.items() if rooms} | self._shelved)
 
     def _finish(self, sale_id: str) -> None:
         """Its rooms have heard it; nothing is swept any more."""
         self._latch.forget(sale_id)
         rooms = self._rooms_of.pop(sale_id, set())
+        self._shelved.pop(sale_id, None)
         self._finished.setdefault(sale_id, rooms)
         if len(self._finished) > FINISHED_MAX:
             del self._finished[next(iter(self._finished))]

@@ -30,6 +30,9 @@ def check_spec(spec: SaleSpec) -> None:
     _demand(1 <= spec.hold_ms <= limits.HOLD_MS_MAX, "hold")
     _demand(0 <= spec.waitlist <= limits.WAITLIST_MAX, "waitlist")
     _demand(0 <= spec.opens_at_ms < spec.closes_at_ms <= limits.TIME_MS_MAX, "window")
+    _demand(0 <= spec.spread_ms <= limits.SPREAD_MS_MAX, "spread")
+    presale = spec.closes_at_ms < spec.ships_at_ms <= limits.TIME_MS_MAX
+    _demand(spec.ships_at_ms == 0 or presale, "ships")
 
 
 def check_order(order: Order) -> None:

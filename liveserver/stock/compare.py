@@ -47,7 +47,9 @@ def terms(fold: Fold, meta: Mapping[str, str]) -> Iterator[Finding]:
     }
     for field, text in expected.items():
         yield from _equal(f"meta {field}", Law.TERMS, meta.get(field), text)
-    yield from _equal("meta waitlist", Law.TERMS, meta.get("waitlist", "0"), str(spec.waitlist))
+    later = {"waitlist": spec.waitlist, "spread": spec.spread_ms, "ships": spec.ships_at_ms}
+    for field, amount in later.items():  # an older sale has none of them
+        yield from _equal(f"meta {field}", Law.TERMS, meta.get(field, "0"), str(amount))
 
 
 def status(fold: Fold, meta: Mapping[str, str]) -> Iterator[Finding]:

@@ -135,6 +135,8 @@ class ValkeyLedger:
                 packed,
                 safe,
                 spec.waitlist,
+                spec.spread_ms,
+                spec.ships_at_ms,
             ),
         )
         self._refuse(spec.sale_id, reply)
@@ -268,6 +270,10 @@ class ValkeyLedger:
         if swept.expired and self._on_expired is not None:
             self._on_expired(swept.expired)
         return swept.view
+
+    async def terms(self, sale_id: str) -> SaleSpec:
+        facts, _ = await self._load(sale_id)
+        return facts.spec()
 
     async def lookup(self, sale_id: str, user_id: str, command_id: str) -> Reservation | None:
         bought = await self.reservations_of(sale_id, user_id)

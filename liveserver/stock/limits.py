@@ -16,6 +16,7 @@ UNITS_MAX: Final = 10**9  # a stock, a delta, a limit per user
 ADJUSTS_MAX: Final = 1_024  # with UNITS_MAX every counter stays below 1.1e12, exact everywhere
 RECORDS_PER_BUYER_MAX: Final = 64  # reservations of one user in one sale, whatever became of them
 HOLD_MS_MAX: Final = wire.HOLD_MS_MAX
+SPREAD_MS_MAX: Final = wire.SPREAD_MS_MAX
 TIME_MS_MAX: Final = 9_999_999_999_999  # the year 2286; Lua prints 14 digits exactly
 
 BATCH_MAX: Final = 128  # orders in one call; Measured: 200 a call is 2 % faster than 100, and waits longer

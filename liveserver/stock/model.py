@@ -545,6 +545,9 @@ class ModelLedger:
             return (await self.expire(sale_id)).view
         return self._seen_now(sale)
 
+    async def terms(self, sale_id: str) -> SaleSpec:
+        return self._sale(sale_id).spec
+
     async def lookup(self, sale_id: str, user_id: str, command_id: str) -> Reservation | None:
         sale = self._sale(sale_id)
         ref = sale.find(user_id, command_id)

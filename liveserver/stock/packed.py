@@ -32,19 +32,35 @@ class SaleFacts(msgspec.Struct, frozen=True):
     opens_at_ms: int
     closes_at_ms: int
     waitlist: int = 0
+    spread_ms: int = 0
+    ships_at_ms: int = 0
 
     @classmethod
     def from_reply(cls, sale_id: str, epoch: int, static: Sequence[bytes]) -> SaleFacts:
         limit, hold, opens, closes = map(int, static[:4])
         items = parse_items(static[4].decode())
-        waitlist = int(static[5] or 0)  # an older sale has none
-        return cls.of(SaleSpec(sale_id, items, limit, opens, closes, hold, waitlist), epoch)
+        later = [int(text or 0) for text in static[5:]]  # an older sale has none: waitlist, spread, ships
+        return cls.of(SaleSpec(sale_id, items, limit, opens, closes, hold, *later), epoch)
 
     @classmethod
     def of(cls, spec: SaleSpec, epoch: int) -> SaleFacts:
         numbers = {item.item_id: number for number, item in enumerate(spec.items)}
         times = spec.hold_ms, spec.opens_at_ms, spec.closes_at_ms
-        return cls(spec.sale_id, epoch, spec.items, numbers, spec.limit_per_user, *times, spec.waitlist)
+        later = spec.waitlist, spec.spread_ms, spec.ships_at_ms
+        return cls(spec.sale_id, epoch, spec.items, numbers, spec.limit_per_user, *times, *later)
+
+    def spec(self) -> SaleSpec:
+        return SaleSpec(
+            sale_id=self.sale_id,
+            items=self.items,
+            limit_per_user=self.limit_per_user,
+            opens_at_ms=self.opens_at_ms,
+            closes_at_ms=self.closes_at_ms,
+            hold_ms=self.hold_ms,
+            waitlist=self.waitlist,
+            spread_ms=self.spread_ms,
+            ships_at_ms=self.ships_at_ms,
+        )
 
     def named(self, lines: Lines) -> tuple[Line, ...]:
         return tuple(Line(self.items[number].item_id, quantity) for number, quantity in lines)

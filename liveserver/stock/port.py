@@ -82,6 +82,8 @@ class SaleSpec(msgspec.Struct, frozen=True):
     closes_at_ms: int  # mandatory; from it on: closed
     hold_ms: int  # how long a reservation is held before it expires
     waitlist: int = 0  # places in line, over all items; 0: nobody waits
+    spread_ms: int = 0  # automatic clients draw their moment inside this window after opening
+    ships_at_ms: int = 0  # a presale: its goods ship from then on, after the close; 0: at once
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -315,6 +317,10 @@ class Ledger(Protocol):
         ...
 
     async def view(self, sale_id: str) -> StockView: ...
+
+    async def terms(self, sale_id: str) -> SaleSpec:
+        """What the sale was opened with."""
+        ...
 
     async def lookup(self, sale_id: str, user_id: str, command_id: str) -> Reservation | None: ...
 

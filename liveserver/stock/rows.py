@@ -184,6 +184,8 @@ def _parse(sale_id: str, entry_id: bytes, field: dict[str, str]) -> AnyRow:
                 closes_at_ms=int(field["closes"]),
                 hold_ms=int(field["hold"]),
                 waitlist=int(field.get("waitlist", "0")),
+                spread_ms=int(field.get("spread", "0")),
+                ships_at_ms=int(field.get("ships", "0")),
             )
             return Opened(
                 epoch=epoch, first=first, last=last, at_ms=at_ms, spec=spec, command_id=field["command"]

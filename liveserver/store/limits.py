@@ -10,6 +10,8 @@ PAYLOAD_BYTES_MAX: Final = 64 * 1024  # one critical event
 CHANGES_MAX: Final = 1_000  # state keys one event may change (Lua's unpack ends below 8,000)
 SALES_MAX: Final = 256  # announced sales a room remembers: each beat carries them all
 
+PLACES_KEPT_MS: Final = 8 * 24 * 3600 * 1000  # after its close, where a sale was shown is forgotten
+
 FRESH_MS: Final = 5_000  # a process silent for longer has no viewers
 SILENT_PROCESSES_MAX: Final = 1_000  # silent processes whose likes can still be told from new ones
 ROOMS_SEEN_MAX: Final = 10_000  # rooms whose last (epoch, head) this process remembers

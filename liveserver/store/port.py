@@ -12,6 +12,8 @@ from typing import Protocol
 
 import msgspec
 
+from protocol.types import Listing
+
 
 class Appended(msgspec.Struct, frozen=True):
     """The event stands at ``offset``. ``duplicate``: this command id was appended before, at ``offset``."""
@@ -97,6 +99,32 @@ class RoomStore(Protocol):
 
     async def ping(self) -> None:
         """Returns if the store answers, else raises as all of these do."""
+        ...
+
+
+SHELF = ""
+"""The place outside of all rooms."""
+
+
+class Place(msgspec.Struct, frozen=True):
+    """How a sale is shown in one place."""
+
+    listing: Listing  # on the shelf: the card, its number 0
+    home: bool = False  # a room it was opened in, which steers it
+    selling: bool = True  # False: detached; who bought there still hears what becomes of it
+
+
+class Places(Protocol):
+    """Where a sale is shown: room id, or ``SHELF``, to how."""
+
+    async def put(self, sale_id: str, place: str, shown: Place, *, closes_at_ms: int) -> bool:
+        """False: it is in as many rooms as one sale may be (``protocol.limits.ROOMS_PER_SALE_MAX``)."""
+        ...
+
+    async def of(self, sale_id: str) -> dict[str, Place]: ...
+
+    async def shelf(self, sale_id: str) -> Place | None:
+        """None: it is on no shelf, or there is no such sale."""
         ...
 
 

@@ -33,13 +33,13 @@ from liveserver.store.port import Appended, Beat, HeadMoved, LoadedRoom, StoredE
 from liveserver.valkey.scripts import Script
 from liveserver.valkey.server import server_facts
 
-_LUA = files("liveserver.store") / "lua"
-_APPEND = Script.read(_LUA, "append.lua")
-_FIND = Script.read(_LUA, "find.lua")
-_LOAD = Script.read(_LUA, "load.lua")
-_READ_AFTER = Script.read(_LUA, "read_after.lua")
-_BEAT = Script.read(_LUA, "beat.lua")
-_ANNOUNCE_SALE = Script.read(_LUA, "announce_sale.lua")
+LUA = files("liveserver.store") / "lua"
+_APPEND = Script.read(LUA, "append.lua")
+_FIND = Script.read(LUA, "find.lua")
+_LOAD = Script.read(LUA, "load.lua")
+_READ_AFTER = Script.read(LUA, "read_after.lua")
+_BEAT = Script.read(LUA, "beat.lua")
+_ANNOUNCE_SALE = Script.read(LUA, "announce_sale.lua")
 
 ServerTimeSample = Callable[[float, float, int], None]
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Self, TypeVar
 
 from ..close import Close, why_closed
 from ..codec import JSON
-from ..commands import Command, Confirm, Ping, Release, Return
+from ..commands import Command, Confirm, Ping, Purchase, Release, Return
 from ..lanes import COMMANDS
-from ..replies import ErrorReply, Pong, Reply, ReservationChanged, Welcome
+from ..replies import ErrorReply, Pong, PurchaseOutcome, Reply, ReservationChanged, Welcome
+from ..types import OrderLine
 from .aio_driver import Driver, Token
 from .aio_room import Room
 from .errors import CommandRefused, ConnectFailed, ConnectionEnded, LiveError, NotEntered, OutcomeUnknown
@@ -152,6 +153,13 @@ class Live:
         self._driver.touch()
         if room is not None:
             room._finish(None)
+
+    async def purchase(
+        self, sale_id: str, lines: Sequence[OrderLine], *, command_id: str = ""
+    ) -> PurchaseOutcome:
+        """Ask for units of a sale on a shelf, without being in any room. As ``Room.purchase`` else."""
+        command = Purchase(id=command_id or self.new_id(), sale_id=sale_id, lines=list(lines))
+        return await self.ask(command, PurchaseOutcome)
 
     async def release(self, reservation_id: str) -> ReservationChanged:
         """Give units back that are held for me."""

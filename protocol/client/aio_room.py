@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from random import random
 from typing import TYPE_CHECKING, Self
 
 from .. import commands
 from ..replies import Done, PurchaseOutcome, Receipt
 from ..types import ItemDraft, ListingDraft, OrderLine
+from .booking import Booking
 from .errors import LiveError
 from .happenings import RoomHappening
 from .inbox import Inbox
@@ -17,6 +19,9 @@ from .room import RoomLink
 
 if TYPE_CHECKING:
     from .aio import Live
+
+
+LOOK_AGAIN_MS = 1_000  # a sale may be moved, or the clock steered, while one waits for it
 
 
 class Room:
@@ -92,6 +97,27 @@ class Room:
         )
         return await self._live.ask(command, PurchaseOutcome)
 
+    async def purchase_at_opening(
+        self,
+        sale_id: str,
+        lines: Sequence[OrderLine],
+        *,
+        command_id: str = "",
+        random: Callable[[], float] = random,
+    ) -> PurchaseOutcome:
+        """Wait for the sale to open, then for a moment drawn once inside its window (``spreadMs``), and buy.
+        Of a sale that is over the server says so. ``ValueError``: the room knows no such sale. Cancelled
+        before its moment: nothing was asked for."""
+        booking = Booking(random)
+        while True:
+            sale = self.mirror.sale(sale_id)
+            if sale is None:
+                raise ValueError(f"no sale {sale_id} in room {self.room_id}")
+            wait_ms = booking.wait_ms(sale, self._live.server_ms())
+            if not wait_ms:
+                return await self.purchase(sale_id, lines, command_id=command_id)
+            await asyncio.sleep(min(wait_ms, LOOK_AGAIN_MS) / 1_000)
+
     # -- the streamer ----------------------------------------------------------------------------------
 
     async def publish_listing(self, listing: ListingDraft, *, stream_time_ms: int | None = None) -> Done:
@@ -155,6 +181,9 @@ class Room:
         opens_in_ms: int = 0,
         duration_ms: int = 3_600_000,
         hold_ms: int = 900_000,
+        spread_ms: int = 1_000,
+        ships_at_ms: int = 0,
+        shelf: bool = False,
         waitlist: int = 0,
         stream_time_ms: int | None = None,
     ) -> Done:
@@ -168,10 +197,26 @@ class Room:
             opens_in_ms=opens_in_ms,
             duration_ms=duration_ms,
             hold_ms=hold_ms,
+            spread_ms=spread_ms,
+            ships_at_ms=ships_at_ms,
+            shelf=shelf,
             waitlist=waitlist,
             stream_time_ms=stream_time_ms,
         )
         return await self._live.ask(command, Done)
+
+    async def attach_sale(self, sale_id: str, listing_id: str) -> Done:
+        """Sell a sale that was opened elsewhere in this room too, under a listing of this room."""
+        command = commands.AttachSale(
+            id=self._live.new_id(), room=self.room_id, sale_id=sale_id, listing_id=listing_id
+        )
+        return await self._live.ask(command, Done)
+
+    async def detach_sale(self, sale_id: str) -> Done:
+        """This room doesn't sell it any more; elsewhere it goes on."""
+        return await self._live.ask(
+            commands.DetachSale(id=self._live.new_id(), room=self.room_id, sale_id=sale_id), Done
+        )
 
     async def adjust_stock(self, sale_id: str, item_id: str, delta: int, *, reason: str = "") -> Done:
         """Restock, or take unsold units away."""

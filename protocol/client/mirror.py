@@ -73,7 +73,8 @@ class Mirror:
 
     @property
     def sales(self) -> list[Sale]:
-        """Every sale that runs and the last closed ones, by opening time, with the newest stock."""
+        """Every sale that runs and the last closed or detached ones, by opening time, with the newest
+        stock."""
         by_opening = sorted(self._sales.values(), key=lambda sale: (sale.opens_at_ms, sale.sale_id))
         return [self._with_stock(sale) for sale in by_opening]
 
@@ -142,7 +143,9 @@ class Mirror:
         self.explaining = snapshot.explaining
         self._listings = {listing.listing_id: listing for listing in snapshot.listings}
         self._sales = {sale.sale_id: sale for sale in snapshot.sales}
-        self._closed = [sale.sale_id for sale in snapshot.sales if sale.stock.status == "closed"]
+        self._closed = [
+            sale.sale_id for sale in snapshot.sales if sale.detached or sale.stock.status == "closed"
+        ]
         self.muted = dict(snapshot.muted)
         return True
 
@@ -169,6 +172,8 @@ class Mirror:
                 self._mark(stock, sold_out=False)
             case events.SaleClosed(stock=stock):
                 self._close(stock)
+            case events.SaleDetached(sale_id=sale_id):
+                self._detach(sale_id)
             case events.DanmakuDeleted(danmaku_id=danmaku_id):
                 self._deleted.add(danmaku_id, now_ms)
             case events.UserMuted(user_id=user_id, until_ms=until_ms):
@@ -242,15 +247,26 @@ class Mirror:
     def _open(self, sale: Sale) -> None:
         if sale.sale_id not in self._sales and len(self._sales) >= SALES_MAX:
             del self._sales[next(iter(self._sales))]
+        if sale.sale_id in self._closed:  # it had been detached
+            self._closed.remove(sale.sale_id)
         self._sales[sale.sale_id] = sale
         self._take_stock(sale.stock)
 
     def _close(self, stock: Stock) -> None:
         """As the server does: of closed sales, the longest closed is forgotten."""
         self._take_stock(stock)
-        if stock.sale_id not in self._sales:
+        self._over(stock.sale_id)
+
+    def _detach(self, sale_id: str) -> None:
+        sale = self._sales.get(sale_id)
+        if sale is not None:
+            self._sales[sale_id] = msgspec.structs.replace(sale, detached=True)
+            self._over(sale_id)
+
+    def _over(self, sale_id: str) -> None:
+        if sale_id not in self._sales or sale_id in self._closed:
             return
-        self._closed.append(stock.sale_id)
+        self._closed.append(sale_id)
         while len(self._closed) > CLOSED_SALES_MAX:
             self._sales.pop(self._closed.pop(0), None)
 

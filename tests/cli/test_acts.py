@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from liveserver.cli import acts, naming
+from liveserver.cli.anywhere import common_first
 from liveserver.cli.parsing import ItemText
-from liveserver.cli.streamer import common_first
 from protocol.codec import JSON
 from protocol.commands import AdjustStock, CloseSale, OrderCart, UpdateListing
 

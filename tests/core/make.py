@@ -33,6 +33,14 @@ def open_sale(sale_id: str, listing_id: str) -> commands.OpenSale:
     return commands.OpenSale(id="c", room=ROOM, sale_id=sale_id, listing_id=listing_id)
 
 
+def attach_sale(sale_id: str, listing_id: str) -> commands.AttachSale:
+    return commands.AttachSale(id="c", room=ROOM, sale_id=sale_id, listing_id=listing_id)
+
+
+def detach_sale(sale_id: str) -> commands.DetachSale:
+    return commands.DetachSale(id="c", room=ROOM, sale_id=sale_id)
+
+
 def stock(sale_id: str, seq: int, *units: int, status: str = "open", epoch: int = 1) -> Stock:
     available = {f"i{number}": left for number, left in enumerate(units or (10,))}
     return Stock(sale_id=sale_id, epoch=epoch, seq=seq, status=status, available=available)

@@ -3,8 +3,17 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from msgspec.structs import replace
 
-from liveserver.core.decide import CRITICAL_COMMANDS, check_open_sale, decide, decide_sale, made
+from liveserver.core.decide import (
+    CRITICAL_COMMANDS,
+    check_attach_sale,
+    check_open_sale,
+    decide,
+    decide_detach,
+    decide_sale,
+    made,
+)
 from liveserver.core.room import Room
 from protocol import commands, events
 from protocol.errors import CommandError
@@ -12,7 +21,21 @@ from protocol.events import Event
 from protocol.limits import LISTINGS_PER_CART_MAX
 from protocol.types import Item, ItemDraft, RoomStatus, Stock
 
-from .make import NOW_MS, ROOM, a_room, begin_sale, draft, learn, open_sale, publish, sale, say, stock
+from .make import (
+    NOW_MS,
+    ROOM,
+    a_room,
+    attach_sale,
+    begin_sale,
+    draft,
+    happen,
+    learn,
+    open_sale,
+    publish,
+    sale,
+    say,
+    stock,
+)
 
 C = commands
 AFTER_CLOSING_MS = NOW_MS + 3_600_000
@@ -375,3 +398,48 @@ def test_what_ends_something_is_known_too() -> None:
         event = decide(room, command, NOW_MS)
         assert event is not None and made(command, event)
         assert not any(made(other, event) for other, _ in EVERY)
+
+
+# -- one sale in several rooms ---------------------------------------------------------------------------
+
+
+def attach_refusal(room: Room, sale_id: str, listing_id: str, *items: str) -> tuple[str, str]:
+    with pytest.raises(CommandError) as caught:
+        check_attach_sale(room, attach_sale(sale_id, listing_id), items or ("i0",), NOW_MS)
+    return caught.value.code, caught.value.field
+
+
+def test_what_may_be_attached_where() -> None:
+    room = selling_a()
+    assert attach_refusal(room, "s9", "a") == ("sale_running", "listingId")
+    assert attach_refusal(room, "s9", "nope") == ("unknown_listing", "listingId")
+    assert attach_refusal(room, "s9", "b", "i0", "i7") == ("unknown_item", "listingId")
+    assert attach_refusal(room, "s", "b") == ("sale_conflict", "saleId")
+    assert check_attach_sale(room, attach_sale("s9", "b"), ["i0"], NOW_MS).listing_id == "b"
+    assert check_attach_sale(room, attach_sale("s", "a"), ["i0"], NOW_MS).listing_id == "a"
+    say(room, END)
+    assert attach_refusal(room, "s9", "b") == ("room_ended", "room")
+
+
+def test_a_detached_sale_is_over_here_until_it_comes_back() -> None:
+    room = selling_a()
+    happen(room, decide_detach(room, "s"))
+    assert room.sold_here("s") is None and room.sales["s"].detached and room.closed == ["s"]
+    assert decide_detach(room, "s") is None, "twice is the same as once"
+    assert decide_sale(room, "s", view(5, 0), None) is None, "its stock is told elsewhere"
+    assert decide_sale(room, "s", view(6, status="closed"), None) is None
+    assert check_open_sale(room, open_sale("s2", "a"), NOW_MS).listing_id == "a", "its listing is free"
+    back = sale("s", "a", 7, 3)
+    happen(room, decide_sale(room, "s", back.stock, back))
+    assert room.sold_here("s") == back and room.closed == []
+    with pytest.raises(CommandError) as caught:
+        decide_detach(room, "nope")
+    assert (caught.value.code, caught.value.field) == ("unknown_sale", "saleId")
+
+
+def test_a_closed_sale_neither_leaves_nor_comes() -> None:
+    room = selling_a()
+    learn(room, view(9, status="closed"))
+    assert decide_detach(room, "s") is None
+    over = sale("s2", "b", 4)
+    assert decide_sale(room, "s2", replace(over.stock, status="closed"), over) is None

@@ -16,19 +16,19 @@ EVERYBODY = {"authenticate", "join", "leave", "ping", "release"}
 VIEWER = EVERYBODY | {"danmaku", "like", "purchase"}
 MODERATOR = VIEWER | {"mute", "deleteDanmaku"}
 SHOP = {"publishListing", "updateListing", "withdrawListing", "openSale", "adjustStock", "closeSale"}
-SHOP |= {"pauseSale", "resumeSale", "freezeSale"}
+SHOP |= {"pauseSale", "resumeSale", "freezeSale", "attachSale", "detachSale"}
 LIVE = {"orderCart", "startExplaining", "stopExplaining", "startRoom", "pauseRoom", "endRoom"}
 ALLOWED = {
     Role.VIEWER: VIEWER,
     Role.MODERATOR: MODERATOR,
     Role.STREAMER: MODERATOR | SHOP | LIVE,
-    Role.SERVICE: EVERYBODY | SHOP | {"confirm", "return", "gift"},
+    Role.SERVICE: EVERYBODY | SHOP | {"confirm", "return", "gift", "openShelfSale"},
 }
 
 
 def test_every_command_stands_in_the_table_for_every_role() -> None:
     assert set(TABLE) == EVERY_COMMAND
-    assert len(EVERY_COMMAND) == 28
+    assert len(EVERY_COMMAND) == 31
     assert set(ROLES) == set(Role)
     assert all(len(row) == len(ROLES) for row in TABLE.values())
 

@@ -6,9 +6,10 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from liveserver.core import room as room_module
-from liveserver.core.decide import check_open_sale, decide, decide_sale
+from liveserver.core.decide import check_attach_sale, check_open_sale, decide, decide_detach, decide_sale
 from liveserver.core.limits import CLOSED_SALES_MAX, MUTES_MAX
 from liveserver.core.room import Room
 from protocol import commands, events
@@ -20,8 +21,10 @@ from .make import (
     NOW_MS,
     ROOM,
     a_room,
+    attach_sale,
     begin_sale,
     comment,
+    detach_sale,
     draft,
     envelope,
     happen,
@@ -86,6 +89,8 @@ def _commands() -> st.SearchStrategy[commands.CommandBase]:
         st.just(commands.PauseRoom(id="c", room=ROOM)),
         st.just(commands.StartRoom(id="c", room=ROOM)),
         st.builds(open_sale, st.sampled_from(["s1", "s2", "s3"]), ids),
+        st.builds(attach_sale, st.sampled_from(["s1", "s2", "s3"]), ids),
+        st.builds(detach_sale, st.sampled_from(["s1", "s2", "s3"])),
     ]
     return st.one_of(said)
 
@@ -106,6 +111,12 @@ def _next_event(room: Room, wish: Any, now_ms: int) -> Event | None:
             check_open_sale(room, wish, now_ms)
             opened = sale(wish.sale_id, wish.listing_id)
             return decide_sale(room, wish.sale_id, opened.stock, opened)
+        if isinstance(wish, commands.AttachSale):
+            check_attach_sale(room, wish, ["i0"], now_ms)
+            opened = replace(sale(wish.sale_id, wish.listing_id), guest=True)
+            return decide_sale(room, wish.sale_id, opened.stock, opened)
+        if isinstance(wish, commands.DetachSale):
+            return decide_detach(room, wish.sale_id)
         if isinstance(wish, commands.CommandBase):
             return decide(room, wish, now_ms)
         return decide_sale(room, wish.sale_id, wish, None)

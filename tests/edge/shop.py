@@ -11,12 +11,20 @@ import msgspec
 
 import liveserver
 from liveserver.core.identity import Identity
-from liveserver.edge.api import OrderPage, OrderRow, PurchaseOrder
+from liveserver.edge.api import (
+    FreezeAllState,
+    OrderPage,
+    OrderRow,
+    PurchaseOrder,
+    SalePage,
+    SalePlace,
+    SalePlaces,
+)
 from liveserver.edge.openapi import ProblemBody
 from liveserver.edge.tokens import TokenConfig, Tokens
-from protocol.commands import OpenSale
+from protocol.commands import Command, OpenSale
 from protocol.replies import Done, PurchaseOutcome
-from protocol.types import HeldReservation, ListingDraft, OrderLine, Role, Stock
+from protocol.types import HeldReservation, Item, ListingDraft, OrderLine, Role, SaleView
 from tests.clock import ManualClock
 from tests.edge.peers import Answer
 
@@ -37,7 +45,20 @@ ASKED: dict[str, tuple[str, str, Any]] = {
     "returnReservation": ("POST", "/v1/reservations/s1:7/return", {"limitBack": True}),
     "getReservation": ("GET", "/v1/reservations/s1:7", None),
     "lookupReservation": ("GET", "/v1/sales/s1/reservations?user=u1&command=c1", None),
+    "openShelfSale": ("POST", "/v1/sales", {"saleId": "s2", "listing": LISTING, "spreadMs": 500}),
+    "listSales": ("GET", "/v1/sales", None),
     "getSale": ("GET", "/v1/sales/s1", None),
+    "getSalePlaces": ("GET", "/v1/sales/s1/places", None),
+    "pauseSale": ("POST", "/v1/sales/s1/pause", None),
+    "resumeSale": ("POST", "/v1/sales/s1/resume", None),
+    "freezeSale": ("POST", "/v1/sales/s1/freeze", None),
+    "closeSale": ("POST", "/v1/sales/s1/close", None),
+    "adjustStock": ("POST", "/v1/sales/s1/adjust", {"itemId": "red", "delta": -1, "reason": "broken"}),
+    "attachSale": ("POST", "/v1/rooms/r1/sales/s1/attach", {"listingId": "l1"}),
+    "detachSale": ("POST", "/v1/rooms/r1/sales/s1/detach", None),
+    "freezeAll": ("POST", "/v1/freeze-all", {"reason": "a wrong price"}),
+    "getFreezeAll": ("GET", "/v1/freeze-all", None),
+    "liftFreezeAll": ("DELETE", "/v1/freeze-all", None),
     "listOrders": ("GET", "/v1/sales/s1/orders", None),
 }
 """One right request for every operation."""
@@ -50,7 +71,23 @@ HELD = HeldReservation(
     lines=[OrderLine(item_id="red", quantity=2)],
     expires_at_ms=1_700_000_900_000,
 )
-STOCK = Stock(sale_id="s1", epoch=3, seq=9, status="open", available={"red": 4})
+VIEW = SaleView(
+    sale_id="s1",
+    epoch=3,
+    seq=9,
+    status="open",
+    available={"red": 4},
+    on_shelf=True,
+    title="苹果",
+    items=[Item(item_id="red", price_fen=990, stock=5)],
+    limit_per_user=2,
+    opens_at_ms=1_700_000_000_000,
+    closes_at_ms=1_700_003_600_000,
+    hold_ms=900_000,
+)
+STOPPED = FreezeAllState(
+    on=True, at_ms=5, actor="shop", reason="a wrong price", frozen=7, failed=["s9: pending"]
+)
 
 
 BOUGHT = PurchaseOutcome(
@@ -112,9 +149,33 @@ class RecordingApi:
         self._called("lookup", identity.user_id, sale_id, user_id, command_id)
         return HELD
 
-    async def stock(self, identity: Identity, sale_id: str) -> Stock:
-        self._called("stock", identity.user_id, sale_id)
-        return STOCK
+    async def carry_out(self, identity: Identity, command: Command) -> Done:
+        self._called("carry_out", identity.user_id, command)
+        return Done(id=command.id, t=1)
+
+    async def sale(self, identity: Identity, sale_id: str) -> SaleView:
+        self._called("sale", identity.user_id, sale_id)
+        return VIEW
+
+    async def sales(self, identity: Identity, after: str, limit: int) -> SalePage:
+        self._called("sales", identity.user_id, after, limit)
+        return SalePage(sales=[VIEW], next="s1")
+
+    async def places(self, identity: Identity, sale_id: str) -> SalePlaces:
+        self._called("places", identity.user_id, sale_id)
+        return SalePlaces(rooms=[SalePlace(room="r1", listing_id="l1", home=True)], on_shelf=True)
+
+    async def freeze_all(self, identity: Identity, reason: str, command_id: str) -> FreezeAllState:
+        self._called("freeze_all", identity.user_id, reason, command_id)
+        return STOPPED
+
+    async def freeze_all_state(self) -> FreezeAllState:
+        self._called("freeze_all_state")
+        return STOPPED
+
+    async def lift_freeze_all(self) -> FreezeAllState:
+        self._called("lift_freeze_all")
+        return FreezeAllState(on=False)
 
     async def orders(self, identity: Identity, sale_id: str, after: str, limit: int) -> OrderPage:
         self._called("orders", identity.user_id, sale_id, after, limit)

@@ -13,15 +13,16 @@ import pytest
 
 from liveserver.edge import http as http_module
 from liveserver.edge.api import OrderPage, PurchaseOrder
+from liveserver.edge.every_operation import EVERY_OPERATION
 from liveserver.edge.http import BODY_BYTES_MAX, http_app
 from liveserver.edge.metrics import Metrics
-from liveserver.edge.operations import OPERATIONS
 from liveserver.edge.problem import STATUS
 from liveserver.edge.server import serve
+from protocol import commands
 from protocol.commands import OpenSale
 from protocol.errors import CODES, CommandError
 from protocol.replies import Done, PurchaseOutcome
-from protocol.types import HeldReservation, ItemDraft, ListingDraft, OrderLine, Role, Stock
+from protocol.types import HeldReservation, ItemDraft, ListingDraft, OrderLine, Role, SaleView
 from tests.clock import ManualClock
 from tests.edge.peers import Raw, Recorder
 from tests.edge.shop import (
@@ -31,8 +32,8 @@ from tests.edge.shop import (
     LISTING,
     PAGES,
     SALE,
-    STOCK,
     TOKENS,
+    VIEW,
     RecordingApi,
     Site,
     token,
@@ -121,23 +122,82 @@ async def test_look_up_by_reservation_and_by_command(site: Site) -> None:
 
 async def test_stock_and_orders(site: Site) -> None:
     stock = await site.call("GET", "/v1/sales/s1")
-    assert msgspec.json.decode(stock.body, type=Stock) == STOCK
+    assert msgspec.json.decode(stock.body, type=SaleView) == VIEW
     await site.call("GET", "/v1/sales/s1/orders")
     page = await site.call("GET", "/v1/sales/s1/orders?after=3-9&limit=500")
     assert msgspec.json.decode(page.body, type=OrderPage).orders[0].reservation == HELD
     assert site.api.calls[1:] == [("orders", "shop", "s1", "", 100), ("orders", "shop", "s1", "3-9", 500)]
 
 
+async def test_the_verbs_of_a_sale_are_the_wire_s_commands(site: Site) -> None:
+    for name in (
+        "pauseSale",
+        "resumeSale",
+        "closeSale",
+        "freezeSale",
+        "adjustStock",
+        "attachSale",
+        "detachSale",
+    ):
+        method, path, body = ASKED[name]
+        assert (await site.call(method, path, body, key=f"k-{name}")).status == 200
+    sale = {"sale_id": "s1"}
+    assert [call[2] for call in site.api.calls] == [
+        commands.PauseSale(id="k-pauseSale", **sale),
+        commands.ResumeSale(id="k-resumeSale", **sale),
+        commands.CloseSale(id="k-closeSale", **sale),
+        commands.FreezeSale(id="k-freezeSale", **sale),
+        commands.AdjustStock(id="k-adjustStock", item_id="red", delta=-1, reason="broken", **sale),
+        commands.AttachSale(id="k-attachSale", listing_id="l1", room="r1", sale_id="s1"),
+        commands.DetachSale(id="k-detachSale", room="r1", sale_id="s1"),
+    ]
+
+
+async def test_a_room_is_named_by_the_path_or_by_nothing(site: Site) -> None:
+    for verb in ("pause", "resume", "freeze", "close"):
+        problem = await site.refused("POST", f"/v1/sales/s1/{verb}", {"room": "r9"})
+        assert (problem.status, problem.code, problem.field) == (422, "unknown_field", "room")
+    assert site.api.calls == []
+
+
+async def test_a_page_that_is_known_is_not_sent_again(site: Site) -> None:
+    first = await site.call("GET", "/v1/sales/s1", bearer=None)
+    assert first.status == 200
+    assert first.headers["etag"] == '"3-9-open"'
+    assert first.headers["cache-control"] == "public, max-age=1"
+    for known in ('"3-9-open"', 'W/"3-9-open"', '"1-1-open", "3-9-open"'):
+        again = await site.call("GET", "/v1/sales/s1", bearer=None, also=f"If-None-Match: {known}\r\n")
+        assert (again.status, again.body, again.headers["etag"]) == (304, b"", '"3-9-open"')
+    older = await site.call("GET", "/v1/sales/s1", bearer=None, also='If-None-Match: "3-8-open"\r\n')
+    assert older.status == 200
+
+
+async def test_freezing_all(site: Site) -> None:
+    for reason in (7, "x" * 141, "two\nlines"):
+        problem = await site.refused("POST", "/v1/freeze-all", {"reason": reason})
+        assert (problem.code, problem.field) == ("invalid_field", "reason")
+    problem = await site.refused("POST", "/v1/freeze-all", {"why": "x"})
+    assert (problem.code, problem.field) == ("unknown_field", "why")
+    for body in (None, {}, {"reason": "a wrong price"}):
+        assert (await site.call("POST", "/v1/freeze-all", body)).status == 200
+    assert (await site.call("DELETE", "/v1/freeze-all", key=None)).status == 200
+    asked = [("freeze_all", "shop", reason, "k1") for reason in ("", "", "a wrong price")]
+    assert site.api.calls == [*asked, ("lift_freeze_all",)]
+
+
 # -- who may ---------------------------------------------------------------------------------------------
 
-STREAMERS = {"publishListing", "openSale", "getSale", "listOrders"}
+STREAMERS = {"publishListing", "openSale", "listOrders", "getSalePlaces", "attachSale", "detachSale"}
+STREAMERS |= {"adjustStock", "pauseSale", "resumeSale", "closeSale", "freezeSale"}
+EVERYBODY = {"getSale"}
 
 
-@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
+@pytest.mark.parametrize("operation", EVERY_OPERATION, ids=lambda operation: operation.name)
 async def test_the_role_table_denies_by_default(site: Site, operation: Any) -> None:
     method, path, body = ASKED[operation.name]
     for role in Role:
         allowed = role is Role.SERVICE or (role is Role.STREAMER and operation.name in STREAMERS)
+        allowed |= operation.name in EVERYBODY
         answer = await site.call(method, path, body, bearer=token(role))
         assert answer.status == (200 if allowed else 403), role
         assert len(site.api.calls) == (1 if allowed else 0)
@@ -162,7 +222,9 @@ async def test_a_streamer_stays_in_his_rooms(site: Site) -> None:
     ids=["none", "bad", "expired"],
 )
 async def test_without_a_good_token(site: Site, bearer: str | None, code: str) -> None:
-    for method, path, body in ASKED.values():
+    for name, (method, path, body) in ASKED.items():
+        if name in EVERYBODY and bearer is None:
+            continue
         answer = await site.call(method, path, body, bearer=bearer)
         assert answer.status == 401
         assert answer.headers["www-authenticate"] == "Bearer"

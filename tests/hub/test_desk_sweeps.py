@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
 from redis.asyncio import Redis
 
 from liveserver.commands.ports import NoticeKind
+from liveserver.hub.notices import Notices
 from liveserver.hub.rooms import Rooms
+from liveserver.hub.shelf import Shelf
 from liveserver.hub.stock_desk import StockDesk
 from liveserver.stock.ledger import ValkeyLedger
 from liveserver.stock.port import LedgerError, Reservation, SaleStatus, StockView, Verdict
@@ -39,8 +42,8 @@ class OneRoom:
     def bought(self, user_id: str) -> None:
         self.bought_by.append(user_id)
 
-    def notify(self, rooms: list[str], kind: NoticeKind, reservation: Reservation) -> None:
-        assert rooms == [ROOM]
+    def tell(self, kind: NoticeKind, reservation: Reservation, rooms: list[str], *, anywhere: bool) -> None:
+        assert rooms == [ROOM] and not anywhere
         self.told.append((kind, reservation.user_id, reservation.reservation_id))
 
 
@@ -49,7 +52,8 @@ class Swept(ValkeyBench):
         super().__init__(clock, client)
         self.rooms = OneRoom()
         self.desk = StockDesk(self.ledger, clock, deadline_ms=300)
-        self.desk.use(cast(Rooms, self.rooms))
+        shelf = SimpleNamespace(observe=lambda _: None)
+        self.desk.use(cast(Rooms, self.rooms), cast(Notices, self.rooms), cast(Shelf, shelf))
 
     async def buys(self, user_id: str) -> None:
         asked = self.desk.purchase("s1", order(user_id, "c1"), attempt=0)

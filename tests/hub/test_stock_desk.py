@@ -9,7 +9,9 @@ from typing import cast
 import pytest
 from redis.asyncio import Redis
 
+from liveserver.hub.notices import Notices
 from liveserver.hub.rooms import Rooms
+from liveserver.hub.shelf import Shelf
 from liveserver.hub.stock_desk import StockDesk
 from liveserver.stock.latch import PROBE_MS, STALE_MS
 from liveserver.stock.ledger import ValkeyLedger
@@ -160,6 +162,12 @@ class _Rooms:
     def held(self, room: str) -> _Room | None:
         return self.rooms.get(room)
 
+    def observe(self, view: StockView) -> None:
+        """As a shelf: nothing lies on it."""
+
+    def tell(self, *_: object, **__: object) -> None:
+        """As notices: nobody is there to hear one."""
+
 
 class _Room:
     def __init__(self) -> None:
@@ -175,7 +183,7 @@ async def test_a_sale_that_ended_while_no_room_had_it_is_told_to_the_room_that_c
     counter: Counter, how: str
 ) -> None:
     rooms = _Rooms()
-    counter.desk.use(cast(Rooms, rooms))
+    counter.desk.use(cast(Rooms, rooms), cast(Notices, rooms), cast(Shelf, rooms))
     await counter.open(counter.spec([1], hold_ms=1_000))
     await counter.ask(order("ann", "c1"))
     await counter.advance(SALE_MS)
@@ -195,7 +203,7 @@ async def test_a_sale_that_ended_while_no_room_had_it_is_told_to_the_room_that_c
 
 async def test_what_a_room_here_has_is_not_swept_aside(counter: Counter) -> None:
     rooms = _Rooms()
-    counter.desk.use(cast(Rooms, rooms))
+    counter.desk.use(cast(Rooms, rooms), cast(Notices, rooms), cast(Shelf, rooms))
     await counter.open(counter.spec([1]))
     rooms.rooms["r1"] = _Room()
     counter.desk.concerns("r1", "s1")

@@ -206,6 +206,8 @@ async def test_a_due_entry_lost_is_found_only_while_a_hold_needs_it(valkey_bench
         (lambda c: c.zadd(LINE, {"eve 0": 9}), Law.LINE_INDEX, "line eve 0"),
         (lambda c: c.zincrby(LINE, 2, "bob 0"), Law.LINE_INDEX, "line bob 0"),
         (lambda c: c.hset(META, "waitlist", "7"), Law.TERMS, "meta waitlist"),
+        (lambda c: c.hset(META, "spread", "7"), Law.TERMS, "meta spread"),
+        (lambda c: c.hset(META, "ships", "7"), Law.TERMS, "meta ships"),
         (
             lambda c: _rewrite(c, b"wait", b"orders", lambda text: text.replace(b"bob 0 b1", b"bob 0 b2")),
             Law.BUYER,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from liveserver.stock import limits
@@ -75,6 +76,40 @@ async def test_opening_again_with_another_spec_is_a_conflict(bench: Bench) -> No
         await bench.ledger.open(bench.spec((3,), limit=2), command_id="open-1")
     with pytest.raises(SaleConflictError):
         await bench.ledger.open(bench.spec((4,), limit=1), command_id="open-1")
+
+
+async def test_what_a_sale_was_opened_with_is_told_again(bench: Bench) -> None:
+    """The spread and the presale are terms like the others: in the feed's first row, and part of what is
+    equal."""
+    plain = bench.spec((3, 0), limit=2)
+    presale = msgspec.structs.replace(plain, spread_ms=3_000, ships_at_ms=plain.closes_at_ms + 1)
+    await bench.open(presale)
+    assert await bench.ledger.terms("s1") == presale
+    opened = (await bench.feed())[0]
+    assert isinstance(opened, Opened) and opened.spec == presale
+    for other in (
+        plain,
+        msgspec.structs.replace(presale, spread_ms=0),
+        msgspec.structs.replace(presale, ships_at_ms=plain.closes_at_ms + 2),
+    ):
+        with pytest.raises(SaleConflictError):
+            await bench.ledger.open(other, command_id="open-1")
+    assert (await bench.buy("ann", "c1")).outcome is Outcome.RESERVED, "sold as ever"
+    with pytest.raises(UnknownSaleError):
+        await bench.ledger.terms("nope")
+
+
+async def test_a_presale_ships_after_its_close(bench: Bench) -> None:
+    plain = bench.spec((3,))
+    for wrong in (
+        {"ships_at_ms": plain.closes_at_ms},
+        {"ships_at_ms": 1},
+        {"ships_at_ms": -1},
+        {"spread_ms": -1},
+        {"spread_ms": 60_001},
+    ):
+        with pytest.raises(OutOfRangeError):
+            await bench.open(msgspec.structs.replace(plain, **wrong))
 
 
 async def test_before_its_time_and_after_it_nothing_is_sold(bench: Bench) -> None:

@@ -101,7 +101,8 @@ def example_rows() -> list[rows.AnyRow]:
 def test_the_example_in_the_document_is_a_feed_that_holds_every_law() -> None:
     parsed = example_rows()
     epoch = 1767000000000
-    spec = SaleSpec("s1", (SaleItem("red", 3), SaleItem("blue", 1)), 2, epoch, epoch + 3_600_000, 60_000)
+    items = (SaleItem("red", 3), SaleItem("blue", 1))
+    spec = SaleSpec("s1", items, 2, epoch, epoch + 3_600_000, 60_000, spread_ms=1_000)
     ann, bob = Ref("ann", 0), Ref("bob", 0)
     opened, reserved = parsed[0], parsed[1]
     assert isinstance(opened, Opened) and opened.spec == spec

@@ -207,6 +207,19 @@ async def test_a_sale_not_yet_open_counts_down_on_the_servers_clock(
     await expect(button).to_have_text("立即抢购")
 
 
+async def test_what_is_booked_is_bought_when_it_opens(open_page: OpenPage, enter: Enter) -> None:
+    page = await open_page()
+    streamer = await (await enter(user="anna", role="streamer")).join(ROOM)
+    await streamer.publish_listing(SAUCE)
+    ships = 4_102_444_800_000
+    await streamer.open_sale("s1", "sauce", opens_in_ms=2_000, spread_ms=300, ships_at_ms=ships)
+    card = page.locator(CART)
+    await card.locator(".book").click()
+    await expect(card.locator(".book")).to_have_attribute("aria-pressed", "true")
+    await expect(card.locator(".terms")).to_contain_text("预售")
+    await expect(card.locator(".buy")).to_have_attribute("data-kind", "reserved")
+
+
 async def test_likes_and_viewers(open_page: OpenPage, enter: Enter) -> None:
     page = await open_page()
     other = await (await enter(user="u2")).join(ROOM)

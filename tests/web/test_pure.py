@@ -55,12 +55,13 @@ OFFER = """async (cases) => {
   const { Mirror } = await import("/static/mirror.js");
   const { Reservations } = await import("/static/reservations.js");
   return cases.map((given) => {
-    const { at = 500, status = "open", left = 3, limit = 0, none = false } = given;
+    const { at = 500, status = "open", left = 3, limit = 0, none = false, detached = false } = given;
     const { mine = [], purchase = null } = given;
     const mirror = new Mirror("r1");
     const stock = { saleId: "s", epoch: 1, seq: 1, status, available: { i: left } };
     const sale = {
       saleId: "s", listingId: "l", limitPerUser: limit, opensAtMs: 100, closesAtMs: 1_000, holdMs: 9, stock,
+      detached,
     };
     mirror.apply({ t: 1, epoch: 1, snapshot: { offset: 1, sales: none ? [] : [sale] } }, 0);
     const reservations = new Reservations();
@@ -85,6 +86,7 @@ async def test_the_button_says_what_the_room_says(page: Page) -> None:
         ({"status": "frozen"}, ["frozen", 0]),
         ({"status": "closed"}, ["closed", 0]),
         ({"at": 1_000}, ["closed", 0]),  # by its own clock, before anybody says so
+        ({"detached": True}, ["closed", 0]),
         ({"purchase": {"uncertain": False}}, ["buying", 0]),
         ({"purchase": {"uncertain": True}}, ["checking", 0]),
         ({"mine": [["held"]]}, ["reserved", 400]),
@@ -97,6 +99,28 @@ async def test_the_button_says_what_the_room_says(page: Page) -> None:
     got = await page.evaluate(OFFER, [case for case, _ in cases])
     for (case, expected), found in zip(cases, got, strict=True):
         assert found == expected, case
+
+
+async def test_a_booking_buys_once_inside_the_window(page: Page) -> None:
+    told = await page.evaluate("""async () => {
+      const { Bookings } = await import("/static/booking.js");
+      const draws = [0, 0.5, 0.999];
+      const bookings = new Bookings(() => draws.shift());
+      const stock = { status: "scheduled" };
+      const sale = { opensAtMs: 1_000, closesAtMs: 9_000, spreadMs: 100, stock };
+      for (const item of ["a", "b", "c"]) bookings.toggle("s", item);
+      const told = [];
+      for (let at = 900; at <= 1_110; at += 1) {
+        for (const { itemId } of bookings.due(() => sale, at)) told.push([itemId, at]);
+      }
+      bookings.toggle("s", "d");
+      bookings.toggle("s", "d");                         // taken back
+      draws.push(0, 0);
+      bookings.toggle("s", "e");
+      const over = bookings.due(() => ({ ...sale, detached: true }), 1_200);
+      return [told, bookings.due(() => sale, 8_000), over, bookings.has("s", "e")];
+    }""")
+    assert told == [[["a", 1_000], ["b", 1_050], ["c", 1_100]], [], [], False]
 
 
 async def test_a_pending_purchase_is_asked_again_with_the_same_id(page: Page) -> None:

@@ -4,7 +4,7 @@
 -- ARGV  1 now, as the caller's clock says   2 the last ms at which this call may still act
 --       3 limit per user   4 hold ms   5 opens ms   6 closes ms   7 command id   8 number of items
 --       9 items, 'id=stock id=stock'   10 '1' if in this run of the server every write is on disk, else '0'
---       11 places in line
+--       11 places in line   12 spread ms   13 when it ships, ms; 0: at once
 -- Answers  {'ok', view}          opened, or opened before with an equal specification
 --          {'sale_conflict'}     opened before with another, or rows or buyers are there without their sale
 --          {'late', now} {'skew', now}
@@ -13,9 +13,10 @@
 
 local known = load()
 if known then
-  local got = redis.call('HMGET', META, 'limit', 'hold', 'opens', 'closes', 'items', 'waitlist')
+  local got = redis.call('HMGET', META, 'limit', 'hold', 'opens', 'closes', 'items', 'waitlist',
+    'spread', 'ships')
   if got[1] == ARGV[3] and got[2] == ARGV[4] and got[3] == ARGV[5] and got[4] == ARGV[6] and got[5] == ARGV[9]
-    and got[6] == ARGV[11] then
+    and got[6] == ARGV[11] and (got[7] or '0') == ARGV[12] and (got[8] or '0') == ARGV[13] then
     return { 'ok', view_of(known) }
   end
   return { 'sale_conflict' }
@@ -44,9 +45,9 @@ for stock in string.gmatch(ARGV[9], '=(%d+)') do
   i = i + 1
 end
 feed_row(sale, 'open', 1, 'items', ARGV[9], 'limit', ARGV[3], 'hold', ARGV[4], 'opens', ARGV[5],
-  'closes', ARGV[6], 'command', ARGV[7], 'waitlist', ARGV[11])
+  'closes', ARGV[6], 'command', ARGV[7], 'waitlist', ARGV[11], 'spread', ARGV[12], 'ships', ARGV[13])
 redis.call('HSET', META, 'epoch', sale.epoch, 'limit', ARGV[3], 'hold', ARGV[4], 'opens', ARGV[5],
-  'closes', ARGV[6], 'n', n, 'items', ARGV[9], 'waitlist', ARGV[11], 'format', FORMAT,
-  'about', 'a sale of liveserver; its keys and the rows of its feed are described in FEED.md')
+  'closes', ARGV[6], 'n', n, 'items', ARGV[9], 'waitlist', ARGV[11], 'spread', ARGV[12], 'ships', ARGV[13],
+  'format', FORMAT, 'about', 'a sale of liveserver; its keys and the rows of its feed are described in FEED.md')
 save(sale)
 return { 'ok', view_of(sale) }

@@ -14,6 +14,13 @@ export function countdown(leftMs) {
   return hours > 0 ? `${hours}:${two(minutes)}:${two(seconds)}` : `${minutes}:${two(seconds)}`;
 }
 
+/** 2027-01-31, in the zone of whoever reads it. */
+export function day(timeMs) {
+  const at = new Date(timeMs);
+  const two = (value) => String(value).padStart(2, "0");
+  return `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
+}
+
 /** 12_345 → "1.2万" or "12.3k"; small numbers as they are. */
 export function brief(count, language) {
   const [step, unit] = language === "zh" ? [10_000, "万"] : [1_000, "k"];

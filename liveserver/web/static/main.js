@@ -1,6 +1,7 @@
 // Puts the page together: token → connection → mirror → what is seen. Everything shown is drawn from the
 // mirror, on one animation frame after something happened, and four times a second for the countdowns.
 
+import { Bookings } from "./booking.js";
 import { Buying } from "./buying.js";
 import { Connection, nowMs } from "./connection.js";
 import { Mirror } from "./mirror.js";
@@ -29,6 +30,7 @@ const empty = new Mirror(room); // what is drawn once the server has shut us out
 const mirror = () => session.links.get(room)?.mirror ?? empty;
 const reservations = new Reservations();
 const buying = new Buying({ command: send, settle: purchaseSettled });
+const bookings = new Bookings(Math.random);
 let myUserId = "";
 let mutedUntilMs = 0;
 let shutOutBecause = token === "" ? "no_token" : "";
@@ -37,6 +39,7 @@ const context = () => ({
   mirror: mirror(),
   reservations,
   buying,
+  bookings,
   serverMs: connection.serverMs(),
   buy: (saleId, itemId) => buying.start(room, saleId, itemId),
   release: (reservationId) => send("release", { reservationId }),
@@ -208,6 +211,8 @@ addEventListener("hashchange", () => {
   }
 });
 setInterval(() => {
+  const due = bookings.due((saleId) => mirror().sale(saleId), connection.serverMs());
+  for (const { saleId, itemId } of due) buying.start(room, saleId, itemId);
   buying.tick(nowMs());
   draw();
 }, REDRAW_MS);

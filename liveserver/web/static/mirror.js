@@ -59,6 +59,12 @@ export class Mirror {
     return this.#stock.get(saleId) ?? null;
   }
 
+  /** A sale with its newest stock, or null. */
+  sale(saleId) {
+    const sale = this.#sales.get(saleId);
+    return sale === undefined ? null : { ...sale, stock: this.#stock.get(saleId) ?? sale.stock };
+  }
+
   /** The sale a listing's button is about: the last opened; a closed one only where there is no other. */
   saleOf(listingId) {
     let found = null;
@@ -70,7 +76,7 @@ export class Mirror {
   }
 
   #isOpenerThan(sale, other) {
-    const closed = (one) => this.#stock.get(one.saleId)?.status === "closed";
+    const closed = (one) => one.detached || this.#stock.get(one.saleId)?.status === "closed";
     return closed(other) || !closed(sale);
   }
 
@@ -124,7 +130,9 @@ export class Mirror {
     this.explaining = snapshot.explaining ?? "";
     this.#listings = new Map((snapshot.listings ?? []).map((each) => [each.listingId, each]));
     this.#sales = new Map((snapshot.sales ?? []).map((each) => [each.saleId, each]));
-    this.#closed = [...this.#sales.values()].filter(({ stock }) => stock.status === "closed").map(({ saleId }) => saleId);
+    this.#closed = [...this.#sales.values()]
+      .filter(({ stock, detached }) => detached || stock.status === "closed")
+      .map(({ saleId }) => saleId);
     this.muted = new Map(Object.entries(snapshot.muted ?? {}));
     return true;
   }
@@ -151,6 +159,7 @@ export class Mirror {
         this.explaining = "";
         break;
       case "saleOpened":
+        this.#closed = this.#closed.filter((saleId) => saleId !== event.sale.saleId); // it had been detached
         this.#sales.set(event.sale.saleId, event.sale);
         this.#takeStock(event.sale.stock);
         break;
@@ -160,6 +169,9 @@ export class Mirror {
         break;
       case "saleClosed":
         this.#close(event.stock);
+        break;
+      case "saleDetached":
+        this.#detach(event.saleId);
         break;
       case "danmakuDeleted":
         this.#deleted.add(event.danmakuId, nowMs);
@@ -189,8 +201,19 @@ export class Mirror {
 
   #close(stock) {
     this.#takeStock(stock);
-    if (!this.#sales.has(stock.saleId) || this.#closed.includes(stock.saleId)) return;
-    this.#closed.push(stock.saleId);
+    this.#over(stock.saleId);
+  }
+
+  #detach(saleId) {
+    const sale = this.#sales.get(saleId);
+    if (sale === undefined) return;
+    this.#sales.set(saleId, { ...sale, detached: true });
+    this.#over(saleId);
+  }
+
+  #over(saleId) {
+    if (!this.#sales.has(saleId) || this.#closed.includes(saleId)) return;
+    this.#closed.push(saleId);
     while (this.#closed.length > CLOSED_SALES_MAX) this.#sales.delete(this.#closed.shift());
   }
 

@@ -25,7 +25,7 @@ export function offerOf({ mirror, reservations, purchase, listingId, itemId, ser
   if (purchase !== null) return of(purchase.uncertain ? "checking" : "buying");
   const isLimited = sale.limitPerUser > 0 && reservations.units(sale.saleId) >= sale.limitPerUser;
   if (confirmed !== null && isLimited) return of("confirmed");
-  if (stock.status === "closed" || serverMs >= sale.closesAtMs) return of("closed");
+  if (sale.detached || stock.status === "closed" || serverMs >= sale.closesAtMs) return of("closed");
   if (stock.status === "paused" || stock.status === "frozen") return of(stock.status);
   if (serverMs < sale.opensAtMs) return of("soon", sale.opensAtMs - serverMs);
   if (isLimited) return of("limit");

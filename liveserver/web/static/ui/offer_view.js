@@ -1,7 +1,7 @@
 // Price, stock and button of one listing, for the cart and for the pop-up card alike: both show the same
 // offer (../offer.js), so they can't disagree.
 
-import { countdown, yuan } from "../format.js";
+import { countdown, day, yuan } from "../format.js";
 import { offerOf } from "../offer.js";
 import { words } from "../words.js";
 import { button, el, setHidden, setText } from "./dom.js";
@@ -38,6 +38,7 @@ export class OfferView {
   #stockText = el("span", "stock-text");
   #buy = button("buy", () => this.#onBuy());
   #giveBack = button("give-back", () => this.#onGiveBack());
+  #book = button("book", () => this.#onBook());
   #offer = null;
 
   constructor(context) {
@@ -45,13 +46,13 @@ export class OfferView {
     this.price.append(el("span", "yen", "¥"), this.#amount);
     this.#bar.append(this.#fill);
     this.stock.append(this.#bar, this.#stockText);
-    this.action.append(this.#buy, this.#giveBack);
+    this.action.append(this.#buy, this.#giveBack, this.#book);
     this.variants.setAttribute("role", "group");
   }
 
   update(listing) {
     this.#listing = listing;
-    const { mirror, reservations, buying, serverMs } = this.#context();
+    const { mirror, reservations, buying, bookings, serverMs } = this.#context();
     const sale = mirror.saleOf(listing.listingId);
     const item = this.#item(listing, mirror, sale);
     this.#updateVariants(listing, item, mirror, sale);
@@ -72,6 +73,10 @@ export class OfferView {
     if (this.#buy.dataset.kind !== offer.kind) this.#buy.dataset.kind = offer.kind;
     setHidden(this.#giveBack, offer.kind !== "reserved");
     setText(this.#giveBack, words().giveBack);
+    setHidden(this.#book, offer.kind !== "soon");
+    const isBooked = sale !== null && bookings.has(sale.saleId, item.itemId);
+    setText(this.#book, isBooked ? words().booked : words().book);
+    this.#book.setAttribute("aria-pressed", String(isBooked));
   }
 
   /** The chosen item, else the first with stock, else the first. */
@@ -124,6 +129,7 @@ export class OfferView {
   #terms({ kind, sale, leftMs }) {
     const parts = [];
     if (sale !== null && sale.limitPerUser > 0 && kind !== "closed") parts.push(words().limit(sale.limitPerUser));
+    if (sale?.shipsAtMs > 0 && kind !== "closed") parts.push(words().ships(day(sale.shipsAtMs)));
     if (kind === "open") parts.push(words().endsIn(countdown(leftMs)));
     return parts.join(" · ");
   }
@@ -132,6 +138,12 @@ export class OfferView {
     const { buy } = this.#context();
     if (this.#offer?.kind !== "open") return;
     buy(this.#offer.sale.saleId, this.#offer.itemId);
+    this.update(this.#listing);
+  }
+
+  #onBook() {
+    if (this.#offer?.kind !== "soon") return;
+    this.#context().bookings.toggle(this.#offer.sale.saleId, this.#offer.itemId);
     this.update(this.#listing);
   }
 
