@@ -31,12 +31,15 @@ from liveserver.hub.broadcaster import Broadcaster
 from liveserver.hub.context import HubContext
 from liveserver.hub.gate import Gate
 from liveserver.hub.live_room import LiveRoom
-from liveserver.hub.metrics import register
+from liveserver.hub.metrics import register, register_journal
 from liveserver.hub.people import People
 from liveserver.hub.rooms import Rooms
 from liveserver.hub.stock_desk import StockDesk
 from liveserver.hub.tasks import Tasks
+from liveserver.stock.journal_files import JournalFiles
+from liveserver.stock.journal_ledger import JournalLedger
 from liveserver.stock.ledger import ValkeyLedger
+from liveserver.stock.port import Ledger
 from liveserver.store.binary import ExternalStore, choose_store
 from liveserver.store.embedded import EmbeddedValkey
 from liveserver.store.relay import ValkeyRelay
@@ -134,7 +137,12 @@ async def running(
         store = ValkeyRoomStore(calls, on_server_time=steered.observe)
         stock_calls = call_client(where.url)  # their own: what rooms do takes no connection from a purchase
         stack.push_async_callback(stock_calls.aclose)
-        ledger = ValkeyLedger(stock_calls, clock, on_expired=lambda expired: desk.expired(expired))
+        ledger: Ledger = ValkeyLedger(stock_calls, clock, on_expired=lambda expired: desk.expired(expired))
+        journal = None
+        if settings.journal_folder is not None:
+            journal = JournalFiles(settings.journal_folder, process, clock.now_ms)
+            stack.callback(journal.close)
+            ledger = JournalLedger(ledger, journal, clock)
         desk = StockDesk(
             ledger,
             clock,
@@ -198,6 +206,8 @@ async def running(
         backend = Backend(context, feed_client=calls, unready=lambda: _unready(gate, rooms))
         metrics = Metrics()
         register(metrics, gate=gate, rooms=rooms, desk=desk, law=law, relay=relay, tasks=tasks)
+        if journal is not None:
+            register_journal(metrics, journal)
         app = http_app(backend, WEB, tokens, metrics, clock, version=liveserver.__version__)
         await _background(stack, rooms.beat_forever(), desk.sweep_forever(), gate.watch_deadlines())
         serving = await serve(

@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 SECRET_FILE = "secret"
 SECRET_BYTES = 48
+JOURNAL_FOLDER = "journal"
 
 
 class Settings(BaseSettings):
@@ -24,6 +25,10 @@ class Settings(BaseSettings):
     redis_url: str = ""  # empty: an embedded Valkey
     valkey_bin: str = ""  # of the embedded one; empty: the packaged one, else what is on PATH
     data_dir: Path | None = None  # of the embedded one; None: temporary, gone at the end
+
+    journal_dir: Path | None = (
+        None  # of what was told to buyers; None: in the data directory, if there is one
+    )
 
     secret: str = ""  # HS256; empty: made once and kept in the data directory
     public_key: str = ""  # PEM or its file: tokens are then made elsewhere
@@ -41,6 +46,10 @@ class Settings(BaseSettings):
     keepalive_ms: int = Field(default=25_000, ge=1_000)
     log_json: bool = False
     log_level: str = "info"
+
+    @property
+    def journal_folder(self) -> Path | None:
+        return self.journal_dir or (self.data_dir and self.data_dir / JOURNAL_FOLDER)
 
     def resolve_secret(self, data_dir: Path | None = None) -> str:
         """The HS256 secret: the one given, else the one kept in the data directory, made if need be (so that

@@ -50,6 +50,14 @@ def serve(
             envvar="LIVESERVER_REDIS_URL", help="A Valkey or Redis >= 7 instead of the embedded one."
         ),
     ] = "",
+    journal_dir: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="LIVESERVER_JOURNAL_DIR",
+            help="Where what buyers are told is noted, for `ledger rebuild`.",
+            show_default="DATA_DIR/journal",
+        ),
+    ] = None,
     log_json: Annotated[bool, typer.Option(help="Log JSON lines.")] = False,
 ) -> None:
     """Run the server until Ctrl-C.
@@ -59,7 +67,14 @@ def serve(
     Example:  liveserver serve --port 8080 --data-dir ./live-data
     """
     configure_logging(json=log_json)
-    chosen = settings(host=host, port=port, data_dir=data_dir, redis_url=redis_url, log_json=log_json)
+    chosen = settings(
+        host=host,
+        port=port,
+        data_dir=data_dir,
+        redis_url=redis_url,
+        journal_dir=journal_dir,
+        log_json=log_json,
+    )
     try:
         uvloop.run(_serve(chosen))
     except CANNOT_SERVE as error:
