@@ -137,7 +137,12 @@ async def running(
         store = ValkeyRoomStore(calls, on_server_time=steered.observe)
         stock_calls = call_client(where.url)  # their own: what rooms do takes no connection from a purchase
         stack.push_async_callback(stock_calls.aclose)
-        ledger: Ledger = ValkeyLedger(stock_calls, clock, on_expired=lambda expired: desk.expired(expired))
+        ledger: Ledger = ValkeyLedger(
+            stock_calls,
+            clock,
+            on_expired=lambda expired: desk.expired(expired),
+            on_lined=lambda lined: desk.lined(lined),
+        )
         journal = None
         if settings.journal_folder is not None:
             journal = JournalFiles(settings.journal_folder, process, clock.now_ms)

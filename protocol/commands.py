@@ -164,6 +164,9 @@ class OpenSale(RoomCommand, tag="openSale"):
     opens_in_ms: Annotated[int, Meta(ge=0, le=limits.SALE_DURATION_MS_MAX)] = 0
     duration_ms: Annotated[int, Meta(ge=1_000, le=limits.SALE_DURATION_MS_MAX)] = 3_600_000
     hold_ms: Annotated[int, Meta(ge=1_000, le=limits.HOLD_MS_MAX)] = 900_000
+    waitlist: Annotated[int, Meta(ge=0, le=limits.WAITLIST_MAX)] = (
+        0  # places in line once it is sold out; 0: none
+    )
     stream_time_ms: TimeMs | None = None
 
 

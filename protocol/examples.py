@@ -82,6 +82,7 @@ _CONFIRMED = HeldReservation(
 )
 _REFUND_DUE = msgspec.structs.replace(_CONFIRMED, state="refund_due")
 _RETURNED = msgspec.structs.replace(_CONFIRMED, state="returned")
+_WAITING = msgspec.structs.replace(HELD, state="waiting", expires_at_ms=0, lines=[OrderLine(item_id="red")])
 _COMMENTS = [
     Danmaku("d-7", "bob", "Bob", "is it real silk?"),
     Danmaku("d-8", "lily", "Lily", "yes, 100% 桑蚕丝 🧣", "streamer"),
@@ -143,6 +144,9 @@ COMMANDS: dict[str, Command] = {
         duration_ms=600_000,
         hold_ms=300_000,
         stream_time_ms=3_605_000,
+    ),
+    "openSale with a waitlist": commands.OpenSale(
+        id="c18", room="r1", sale_id="sale-1", listing_id="scarf", waitlist=200
     ),
     "openSale at once": commands.OpenSale(id="c18", room="r1", sale_id="sale-1", listing_id="scarf"),
     "adjustStock": commands.AdjustStock(
@@ -218,6 +222,17 @@ REPLIES: dict[str, Downward] = {
         replayed=True,
         durability="fsynced",
     ),
+    "outcome waiting": replies.PurchaseOutcome(
+        id="buy-2",
+        t=T,
+        sale_id="sale-1",
+        outcome="waiting",
+        epoch=T,
+        seq=102,
+        reservation=_WAITING,
+        ahead=4,
+        durability="fsynced",
+    ),
     "outcome sold out": replies.PurchaseOutcome(
         id="buy-2", t=T, sale_id="sale-1", outcome="sold_out", epoch=T, seq=101
     ),
@@ -242,6 +257,7 @@ REPLIES: dict[str, Downward] = {
     "notice of a late payment": replies.Notice(t=T, kind="reservationRefundDue", reservation=_REFUND_DUE),
     "notice of a return": replies.Notice(t=T, kind="reservationReturned", reservation=_RETURNED),
     "notice of a freeze": replies.Notice(t=T, kind="reservationFrozen", reservation=HELD),
+    "notice of a unit for who waited": replies.Notice(t=T, kind="reservationServed", reservation=HELD),
     "notice of a mute": replies.Notice(t=T, kind="muted", until_ms=T + 600_000, room="r1"),
     "bye": replies.Bye(t=T, reason="draining", reconnect=True, retry_ms=500, spread_ms=20_000),
 }

@@ -22,6 +22,7 @@ LIKE_TAPS_MAX = 100  # taps one like command may sum up
 GIFT_COUNT_MAX = 9_999
 MUTE_SECONDS_MAX = 30 * 24 * 3600
 SALE_DURATION_MS_MAX = 24 * 3600 * 1000
+WAITLIST_MAX = 10_000  # places in line of one sale
 HOLD_MS_MAX = 3600 * 1000
 AMOUNT_MAX = 2**53 - 1  # integers stay exact in every client
 COMMANDS_IN_FLIGHT_MAX = 64  # unanswered commands of one session; more is rate_limited

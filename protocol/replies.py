@@ -86,6 +86,7 @@ class PurchaseOutcome(ReplyBase, tag="outcome"):
     epoch: int = 0
     seq: int = 0
     reservation: HeldReservation | None = None
+    ahead: int = 0  # of ``waiting``: how many stand before you in the line of this item
     replayed: bool = False
     durability: str = ""  # memory, fsynced, replicated: what the grant has reached
     retry_ms: int = 0
@@ -118,6 +119,8 @@ class Notice(msgspec.Struct, metaclass=ShapeMeta, tag_field="type", tag="notice"
         "reservationRefundDue",
         "reservationReturned",
         "reservationFrozen",
+        "reservationServed",
+        "reservationSkipped",
         "muted",
         "tokenExpires",
     ]

@@ -151,6 +151,6 @@ class HeldReservation(Shape):
     reservation_id: str
     sale_id: Id
     command_id: str  # of the purchase
-    state: str  # held, confirmed, released, expired, refund_due, returned
+    state: str  # waiting, held, confirmed, released, expired, refund_due, returned
     lines: list[OrderLine]
     expires_at_ms: int

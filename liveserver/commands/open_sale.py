@@ -78,5 +78,6 @@ async def _open(context: Context, command: OpenSale, listing: Listing, there: St
         opens_at_ms=opens_at_ms,
         closes_at_ms=closes_at_ms,
         hold_ms=command.hold_ms,
+        waitlist=command.waitlist,
     )
     return await context.stock.ledger.open(spec, command_id=command.id)

@@ -24,6 +24,8 @@ NoticeKind = Literal[
     "reservationRefundDue",
     "reservationReturned",
     "reservationFrozen",
+    "reservationServed",
+    "reservationSkipped",
 ]
 
 

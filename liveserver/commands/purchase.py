@@ -39,6 +39,7 @@ def _reply(context: Context, command: Purchase, verdict: Verdict) -> PurchaseOut
         epoch=verdict.epoch,
         seq=verdict.seq,
         reservation=held(verdict.reservation) if verdict.reservation else None,
+        ahead=verdict.ahead,
         replayed=verdict.replayed,
         durability=context.stock.durability if granted else "",
         retry_ms=RETRY_MS.get(verdict.outcome, 0),

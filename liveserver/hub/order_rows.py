@@ -17,6 +17,9 @@ from liveserver.stock.rows import (
     Released,
     Reserved,
     Returned,
+    Served,
+    Skipped,
+    Waited,
 )
 
 
@@ -34,6 +37,12 @@ def changes_of(sale_id: str, row: AnyRow) -> Iterator[Changed]:
     match row:
         case Reserved():
             refs, state = [order.ref for order in row.orders], ReservationState.HELD
+        case Waited():
+            refs, state = [order.ref for order in row.orders], ReservationState.WAITING
+        case Served():
+            refs, state = list(row.refs), ReservationState.HELD
+        case Skipped():
+            refs, state = list(row.refs), ReservationState.RELEASED
         case Confirmed() | ConfirmedLate():
             refs, state = [row.ref], ReservationState.CONFIRMED
         case Released():

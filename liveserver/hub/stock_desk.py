@@ -19,6 +19,7 @@ from liveserver.stock.port import (
     Order,
     Outcome,
     Reservation,
+    ReservationState,
     SaleStatus,
     StockView,
     Verdict,
@@ -132,6 +133,15 @@ class StockDesk:
     def expired(self, reservations: list[Reservation]) -> None:
         for reservation in reservations:
             self.notify("reservationExpired", reservation)
+
+    def lined(self, reservations: list[Reservation]) -> None:
+        """Served in line, or skipped there."""
+        for reservation in reservations:
+            if reservation.state is ReservationState.HELD:
+                self._bought(reservation.sale_id, reservation.user_id)
+                self.notify("reservationServed", reservation)
+            else:
+                self.notify("reservationSkipped", reservation)
 
     def _bought(self, sale_id: str, user_id: str) -> None:
         for room in self._rooms_of.get(sale_id, ()):

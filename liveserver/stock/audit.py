@@ -1,8 +1,8 @@
 """Is a sale what its feed says? The feed is folded, and everything kept beside it is compared.
 
 It only reads, in bounded pages, and works while the sale is selling: every page of ``audit.lua`` tells, of
-one instant, the counters, where the feed ends, and some buyers or entries of the due index; the fold goes on
-to just that end before it is compared. So no page is held against another moment's truth.
+one instant, the counters, where the feed ends, and some buyers or entries of the due index or of the line;
+the fold goes on to just that end before it is compared. So no page is held against another moment's truth.
 
 What holds: a buyer or a due entry that stood from the first page to the last has been compared (so promise
 HSCAN and ZSCAN), and whoever the feed knew before the first page and no page showed is missing.
@@ -12,7 +12,7 @@ Not compared: the memory of adjusts' command ids.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -28,9 +28,11 @@ from liveserver.stock.scripts import AUDIT, feed_key, keys_of
 PAGE: Final = 500  # buyers or due entries; Measured: 0.4 ms of the store's time a page, one record a buyer
 FINDINGS_MAX: Final = 20
 
+Comparison = Callable[[Fold, Mapping[str, str]], Iterable[Finding]]
+
 
 class Progress(msgspec.Struct, frozen=True):
-    part: str  # rows, buyers, holds
+    part: str  # rows, buyers, holds, places in line
     done: int
     total: int  # about
 
@@ -79,6 +81,7 @@ class _Audit:
         await self._page("", b"0")
         await self._buyers()
         await self._due()
+        await self._line()
 
     def note(self, findings: Iterable[Finding]) -> None:
         for finding in findings:
@@ -119,18 +122,29 @@ class _Audit:
 
     async def _due(self) -> None:
         unseen = compare.due_members(self._fold)
-        cursor, done, total = b"0", 0, len(unseen)
-        while True:
-            cursor, page = await self._page("due", cursor)
-            self.note(compare.due(self._fold, page))
-            unseen.difference_update(page)
-            done += len(page)
-            self._tell("holds", done, total)
-            if cursor == b"0":
-                break
+        await self._index("due", "holds", compare.due, unseen)
         stranded = sorted(unseen & compare.due_members(self._fold))
         text = "is missing: its holds never end"
         self.note(Finding(f"due {member}", Law.DUE_INDEX, text) for member in stranded)
+
+    async def _line(self) -> None:
+        unseen = set(compare.line_members(self._fold))
+        await self._index("line", "places in line", compare.line, unseen)
+        lost = sorted(unseen & set(compare.line_members(self._fold)))
+        text = "is missing: it is never served"
+        self.note(Finding(f"line {member}", Law.LINE_INDEX, text) for member in lost)
+
+    async def _index(self, what: str, part: str, held_against: Comparison, unseen: set[str]) -> None:
+        """Every page of a sorted set; takes what was seen out of ``unseen``."""
+        cursor, done, total = b"0", 0, len(unseen)
+        while True:
+            cursor, page = await self._page(what, cursor)
+            self.note(held_against(self._fold, page))
+            unseen.difference_update(page)
+            done += len(page)
+            self._tell(part, done, total)
+            if cursor == b"0":
+                return
 
     async def _page(self, what: str, cursor: bytes) -> tuple[bytes, dict[str, str]]:
         """One page, and the fold at its very instant, compared with its counters."""

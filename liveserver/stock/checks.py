@@ -28,6 +28,7 @@ def check_spec(spec: SaleSpec) -> None:
         _demand(0 <= item.stock <= limits.UNITS_MAX, "stock")
     _demand(0 <= spec.limit_per_user <= limits.UNITS_MAX, "limit per user")
     _demand(1 <= spec.hold_ms <= limits.HOLD_MS_MAX, "hold")
+    _demand(0 <= spec.waitlist <= limits.WAITLIST_MAX, "waitlist")
     _demand(0 <= spec.opens_at_ms < spec.closes_at_ms <= limits.TIME_MS_MAX, "window")
 
 

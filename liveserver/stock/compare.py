@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
-from liveserver.stock.fold import Call, Fold, Law, due_member, packed_buyer
+from liveserver.stock.fold import LINE_SPAN, Call, Fold, Law, due_member, packed_buyer
 from liveserver.stock.packed import pack_items
 from liveserver.stock.port import ReservationState, SaleStatus
 
@@ -47,6 +47,7 @@ def terms(fold: Fold, meta: Mapping[str, str]) -> Iterator[Finding]:
     }
     for field, text in expected.items():
         yield from _equal(f"meta {field}", Law.TERMS, meta.get(field), text)
+    yield from _equal("meta waitlist", Law.TERMS, meta.get("waitlist", "0"), str(spec.waitlist))
 
 
 def status(fold: Fold, meta: Mapping[str, str]) -> Iterator[Finding]:
@@ -86,6 +87,25 @@ def due_members(fold: Fold) -> set[str]:
 
 def _holds_something(fold: Fold, call: Call) -> bool:
     return any(fold.record(ref).state is ReservationState.HELD for ref in call.refs)
+
+
+def line(fold: Fold, page: Mapping[str, str]) -> Iterator[Finding]:
+    places = line_members(fold)
+    for member, score in page.items():
+        expected = places.get(member)
+        if expected is None:
+            yield Finding(f"line {member}", Law.LINE_INDEX, "does not wait, by the feed")
+        elif float(score) != expected:
+            yield Finding(f"line {member}", Law.LINE_INDEX, f"is {score}, by the feed {expected}")
+
+
+def line_members(fold: Fold) -> dict[str, int]:
+    """Every place in line with its score."""
+    return {
+        f"{ref.user_id} {ref.place}": item * LINE_SPAN + seq
+        for item, places in enumerate(fold.line)
+        for ref, seq in places.items()
+    }
 
 
 def _equal(where: str, law: Law, written: str | None, expected: str) -> Iterator[Finding]:

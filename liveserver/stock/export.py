@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 from liveserver.stock.feed import START, Entry, read_entries
 from liveserver.stock.packed import SaleFacts, parse_value
 from liveserver.stock.port import Line, ReservationState
-from liveserver.stock.rows import Opened, Reserved, parse_row
+from liveserver.stock.rows import Opened, Reserved, Waited, parse_row
 from liveserver.stock.scripts import feed_key, keys_of
 
 PAGE_ENTRIES: Final = 100  # of at most 128 orders each
@@ -31,8 +31,8 @@ class OrderLine(msgspec.Struct, frozen=True):
     state: ReservationState
     lines: tuple[Line, ...]
     reserved_at_ms: int
-    expires_at_ms: int  # of the hold
-    epoch: int  # of the grant, with its seq
+    expires_at_ms: int  # of the hold; 0 while it waits
+    epoch: int  # of the grant or the place in line, with its seq
     seq: int
 
 
@@ -51,18 +51,19 @@ async def feed_entries(client: Redis, sale_id: str) -> AsyncIterator[Entry]:
 
 
 async def orders(client: Redis, sale_id: str) -> AsyncIterator[OrderLine]:
-    """In the order they were granted. The state is the one at the moment its page is read.
+    """In the order they were granted, or took their place in line. The state is the one at the moment its
+    page is read.
 
     Raises redis-py's exceptions, and ``ValueError`` where feed and buyers disagree (``audit`` says why)."""
     buyers = keys_of(sale_id)[1]
     facts: SaleFacts | None = None
     async for entry_id, fields in feed_entries(client, sale_id):
-        if fields.get(b"kind") not in (b"open", b"reserve"):
+        if fields.get(b"kind") not in (b"open", b"reserve", b"wait"):
             continue
         row = parse_row(sale_id, entry_id, fields)
         if isinstance(row, Opened):
             facts = SaleFacts.of(row.spec, row.epoch)
-        if not isinstance(row, Reserved):
+        if not isinstance(row, Reserved | Waited):
             continue
         if facts is None:
             raise ValueError(f"the feed of {sale_id} does not begin with its opening")

@@ -35,14 +35,18 @@ from liveserver.stock.rows import (
     Resumed,
     Returned,
     Row,
+    Served,
+    Skipped,
+    Waited,
 )
 from liveserver.stock.transitions import COUNTED, LETTER, TRANSITIONS, End
 
 AVAILABLE = "available"
+LINE_SPAN = 2**40  # the scores of item i in the line index begin at i times this: SPAN of common.lua
 
 
 class Law(StrEnum):
-    """What can be broken. The last seven are of the keys beside the feed: ``audit.py`` holds those."""
+    """What can be broken. The last eight are of the keys beside the feed: ``audit.py`` holds those."""
 
     FORMAT = "format"  # an entry is a row as FEED.md describes it
     UNKNOWN_KIND = "unknown_kind"  # a kind this version can't fold
@@ -58,6 +62,7 @@ class Law(StrEnum):
     TRANSITION = "transition"  # only the table's edges
     DUE = "due"  # due = at + hold; expired not before it, confirmed or released before it
     ITEM = "item"  # lines name items of the sale, rising, each with units
+    LINE = "line"  # nobody is overtaken, and nobody waits while there is something for him
 
     MISSING = "missing"  # the counters, or the whole feed, are gone
     POSITION = "position"  # the counters' (epoch, seq) is the last row's
@@ -66,6 +71,7 @@ class Law(StrEnum):
     COUNTERS = "counters"
     BUYER = "buyer"  # a buyer's units and records
     DUE_INDEX = "due_index"  # every hold has its entry, every entry its row
+    LINE_INDEX = "line_index"  # every place in line has its entry, every entry its place
 
 
 class BrokenLawError(Exception):
@@ -91,7 +97,7 @@ class Buyer(msgspec.Struct):
 
 
 class Call(msgspec.Struct, frozen=True):
-    """One ``reserve`` row, as the due index knows it."""
+    """One ``reserve`` or ``serve`` row, as the due index knows it."""
 
     due_ms: int
     refs: tuple[Ref, ...]
@@ -114,6 +120,7 @@ class Fold(msgspec.Struct):
     held: list[int] = []
     confirmed: list[int] = []
     buyers: dict[str, Buyer] = {}
+    line: list[dict[Ref, int]] = []  # by item: who waits, the head first, with the seq of his wait
     calls: dict[tuple[int, int], Call] = {}  # by the (epoch, last) of the row
 
     @property
@@ -139,6 +146,12 @@ class Fold(msgspec.Struct):
                 self._open(row)
             case Reserved():
                 self._reserve(row)
+            case Waited():
+                self._wait(row)
+            case Served():
+                self._serve(row)
+            case Skipped():
+                self._skip(row)
             case Confirmed():
                 self._changes(row, 1)
                 _hold(not self.frozen, row, Law.WINDOW, "confirmed after the freeze")
@@ -146,6 +159,7 @@ class Fold(msgspec.Struct):
             case ConfirmedLate():
                 self._changes(row, 1)
                 _hold(not self.stopped, row, Law.WINDOW, "paid late after the sale was stopped")
+                self._hold_nobody_waits(row, self._known(row, row.ref).lines)
                 self._end(row, row.ref, End.CONFIRM_LATE)
             case RefundDue():
                 self._changes(row, 1)
@@ -194,14 +208,25 @@ class Fold(msgspec.Struct):
         self._changes(row, 1)
         self.spec = row.spec
         self.initial = [item.stock for item in row.spec.items]
+        self.line = [{} for _ in self.initial]
         self.available = list(self.initial)
         self.held, self.confirmed, self.adjusted = ([0] * len(self.initial) for _ in range(3))
         self._check(row, range(len(self.initial)))
 
     def _reserve(self, row: Reserved) -> None:
+        spec = self._selling(row, len(row.orders))
+        _hold(row.due_ms == row.at_ms + spec.hold_ms, row, Law.DUE, f"due at {row.due_ms}")
+        for order in row.orders:
+            self._begin(row, order, ReservationState.HELD, row.due_ms)
+            self._hold_nobody_waits(row, order.lines)
+            self._move(row, order.ref.user_id, order.lines, AVAILABLE, COUNTED[ReservationState.HELD])
+        self.calls[row.epoch, row.last] = Call(row.due_ms, tuple(order.ref for order in row.orders))
+
+    def _selling(self, row: Row, changes: int) -> SaleSpec:
+        """What stands only while the sale sells."""
         spec = self.spec
         assert spec is not None  # _join holds it
-        self._changes(row, len(row.orders))
+        self._changes(row, changes)
         _hold(not self.stopped and not self.paused, row, Law.WINDOW, "granted in a pause, or after the stop")
         _hold(
             spec.opens_at_ms <= row.at_ms < spec.closes_at_ms,
@@ -209,12 +234,9 @@ class Fold(msgspec.Struct):
             Law.WINDOW,
             f"granted at {row.at_ms}, outside {spec.opens_at_ms} to {spec.closes_at_ms}",
         )
-        _hold(row.due_ms == row.at_ms + spec.hold_ms, row, Law.DUE, f"due at {row.due_ms}")
-        for order in row.orders:
-            self._grant(row, order, spec)
-        self.calls[row.epoch, row.last] = Call(row.due_ms, tuple(order.ref for order in row.orders))
+        return spec
 
-    def _grant(self, row: Reserved, order: Granted, spec: SaleSpec) -> None:
+    def _begin(self, row: Row, order: Granted, state: ReservationState, due_ms: int) -> None:
         user_id, command_id = order.ref.user_id, order.command_id
         buyer = self.buyers.setdefault(user_id, Buyer())
         _hold(
@@ -226,8 +248,44 @@ class Fold(msgspec.Struct):
         once = all(record.command_id != command_id for record in buyer.records)
         _hold(once, row, Law.COMMAND_ONCE, f"{user_id} was granted {command_id} before")
         self._hold_lines(row, order.lines)
-        buyer.records.append(Record(command_id, order.lines, ReservationState.HELD, row.due_ms))
-        self._move(row, user_id, order.lines, AVAILABLE, COUNTED[ReservationState.HELD])
+        buyer.records.append(Record(command_id, order.lines, state, due_ms))
+
+    def _hold_nobody_waits(self, row: Row, lines: Lines) -> None:
+        free = not any(self.line[item] for item, _ in lines)
+        _hold(free, row, Law.LINE, f"{lines} is taken, and somebody waits for it")
+
+    def _wait(self, row: Waited) -> None:
+        spec = self._selling(row, len(row.orders))
+        for seq, order in enumerate(row.orders, start=row.first):
+            self._begin(row, order, ReservationState.WAITING, 0)
+            (item, units), more = order.lines[0], len(order.lines) > 1
+            _hold(units == 1 and not more, row, Law.LINE, f"a place for {order.lines}: one unit a place")
+            gone = not self.available[item] or bool(self.line[item])
+            _hold(gone, row, Law.LINE, f"{order.ref.user_id} waits, and there is some of item {item}")
+            self.line[item][order.ref] = seq
+        waiting = sum(map(len, self.line))
+        _hold(waiting <= spec.waitlist, row, Law.LINE, f"{waiting} wait in {spec.waitlist} places")
+
+    def _serve(self, row: Served) -> None:
+        spec = self._selling(row, len(row.refs))
+        _hold(row.due_ms == row.at_ms + spec.hold_ms, row, Law.DUE, f"due at {row.due_ms}")
+        for ref in row.refs:
+            record = self._known(row, ref)
+            head = next(iter(self.line[record.lines[0][0]]), None)
+            _hold(head == ref, row, Law.LINE, f"{ref.user_id} {ref.place} is served before {head}")
+            self._end(row, ref, End.SERVE)
+            record.due_ms = row.due_ms
+        self.calls[row.epoch, row.last] = Call(row.due_ms, row.refs)
+
+    def _skip(self, row: Skipped) -> None:
+        spec = self._selling(row, len(row.refs))
+        for ref in row.refs:
+            self._known(row, ref)
+            buyer = self.buyers[ref.user_id]
+            most = buyer.units + sum(one.state is ReservationState.WAITING for one in buyer.records)
+            over = 0 < spec.limit_per_user < most
+            _hold(over, row, Law.LINE, f"{ref.user_id} is skipped, with at most {most} units")
+            self._end(row, ref, End.SKIP)
 
     def _hold_lines(self, row: Row, lines: Lines) -> None:
         numbers = [item for item, _ in lines]
@@ -235,10 +293,7 @@ class Fold(msgspec.Struct):
         _hold(rising and all(units > 0 for _, units in lines), row, Law.ITEM, f"lines {lines}")
 
     def _end(self, row: Row, ref: Ref, end: End, *, limit_back: bool = True) -> None:
-        buyer = self.buyers.get(ref.user_id)
-        known = buyer is not None and 0 <= ref.place < len(buyer.records)
-        _hold(known, row, Law.PLACE, f"{ref.user_id} {ref.place} was never granted")
-        record = self.record(ref)
+        record = self._known(row, ref)
         before, after = record.state, TRANSITIONS[end].get(record.state)
         if after is None:
             raise BrokenLawError(
@@ -248,8 +303,16 @@ class Fold(msgspec.Struct):
             in_time = (row.at_ms >= record.due_ms) == (end is End.EXPIRE)
             _hold(in_time, row, Law.DUE, f"{ref.user_id} {ref.place}: {end}, due {record.due_ms}")
         record.state = after
+        if before is ReservationState.WAITING:
+            del self.line[record.lines[0][0]][ref]
         source, target = COUNTED.get(before, AVAILABLE), COUNTED.get(after, AVAILABLE)
         self._move(row, ref.user_id, record.lines, source, target, limit_back=limit_back)
+
+    def _known(self, row: Row, ref: Ref) -> Record:
+        buyer = self.buyers.get(ref.user_id)
+        known = buyer is not None and 0 <= ref.place < len(buyer.records)
+        _hold(known, row, Law.PLACE, f"{ref.user_id} {ref.place} was never granted")
+        return self.record(ref)
 
     def _move(
         self, row: Row, user_id: str, lines: Lines, source: str, target: str, *, limit_back: bool = True
@@ -304,7 +367,7 @@ def packed_buyer(buyer: Buyer) -> str:
 
 
 def due_member(epoch: int, last: int) -> str:
-    """The member of the ``due`` set for a ``reserve`` row."""
+    """The member of the ``due`` set for a ``reserve`` or ``serve`` row."""
     return f"{epoch}-{last:012d}"
 
 

@@ -67,8 +67,9 @@ class SoldOutLatch:
 
 
 def _wants_what_is_gone(view: StockView, order: Order) -> bool:
-    """One of its items is at 0, and it names no item the sale hasn't (the store says what is wrong then)."""
-    if view.status is not SaleStatus.OPEN:
+    """One of its items is at 0, nobody may wait for it, and it names no item the sale hasn't (the store says
+    what is wrong then)."""
+    if view.status is not SaleStatus.OPEN or view.waitlist:
         return False
     left = [view.available.get(line.item_id) for line in order.lines]
     return None not in left and 0 in left

@@ -89,7 +89,8 @@ def _nothing(_: SaleFacts) -> Sequence[str | int]:
 
 class ValkeyLedger:
     """Implements ``port.Ledger``. ``on_expired`` hears of holds found due by a purchase, a confirm or a
-    release of this process (``expire`` answers its own)."""
+    release of this process (``expire`` answers its own). ``on_lined`` hears of whoever was served
+    in line (``held``) or skipped, having reached his limit (``released``), by any call of this process."""
 
     def __init__(
         self,
@@ -98,11 +99,13 @@ class ValkeyLedger:
         *,
         act_within_ms: int = ACT_WITHIN_MS,
         on_expired: Callable[[list[Reservation]], None] | None = None,
+        on_lined: Callable[[list[Reservation]], None] | None = None,
     ) -> None:
         self._client = client
         self._clock = clock
         self._act_within_ms = act_within_ms
         self._on_expired = on_expired
+        self._on_lined = on_lined
         self._others = asyncio.Semaphore(OTHERS_AT_ONCE)
         self._server: ServerFacts | None = None
         self._facts: dict[str, SaleFacts] = {}
@@ -120,11 +123,19 @@ class ValkeyLedger:
         reply = await self._call(
             scripts.OPEN,
             spec.sale_id,
-            (now_ms, now_ms + self._act_within_ms, *static, command_id, len(spec.items), packed, safe),
+            (
+                now_ms,
+                now_ms + self._act_within_ms,
+                *static,
+                command_id,
+                len(spec.items),
+                packed,
+                safe,
+                spec.waitlist,
+            ),
         )
         self._refuse(spec.sale_id, reply)
-        texts = [*(str(number).encode() for number in static), packed.encode()]
-        facts = SaleFacts.from_reply(spec.sale_id, reply[1][1], texts)
+        facts = SaleFacts.of(spec, reply[1][1])
         _remember(self._facts, spec.sale_id, facts)
         return self._view(facts, reply[1])
 
@@ -147,6 +158,7 @@ class ValkeyLedger:
         facts, reply = await self._act(scripts.RESERVE, sale_id, arguments)
         view = self._view(facts, reply[1])
         self._tell_expired(facts, reply[4])
+        self._tell_lined(facts, reply[5])
         return _verdicts(facts, view, orders, wanted, due_ms=reply[2], answers=reply[3]), view
 
     async def confirm(self, reservation_id: str, *, command_id: str) -> Change:
@@ -176,6 +188,7 @@ class ValkeyLedger:
             raise UnknownReservationError(reservation_id(*ref)) from error
         view, reservation = self._view(facts, reply[1]), parse_told(facts, reply[2])
         self._tell_expired(facts, reply[4])
+        self._tell_lined(facts, reply[5])
         if reservation.state not in ANSWERED[end]:
             raise WrongStateError(reservation)
         return Change(reservation, bool(reply[3]), view)
@@ -183,6 +196,7 @@ class ValkeyLedger:
     async def expire(self, sale_id: str) -> Swept:
         facts, reply = await self._act(scripts.EXPIRE, sale_id, _nothing)
         expired = [parse_told(facts, told) for told in reply[2]]
+        self._tell_lined(facts, reply[4])
         return Swept(expired, self._view(facts, reply[1]), bool(reply[3]))
 
     async def adjust(
@@ -196,6 +210,7 @@ class ValkeyLedger:
             return (facts.number_of[item_id], delta, actor, reason, command_id)
 
         facts, reply = await self._act(scripts.ADJUST, sale_id, arguments)
+        self._tell_lined(facts, reply[2])
         return self._view(facts, reply[1])
 
     async def pause(self, sale_id: str, *, actor: str, command_id: str) -> StockView:
@@ -208,6 +223,7 @@ class ValkeyLedger:
         checks.check_id(actor, "actor")
         checks.check_id(command_id, "command id")
         facts, reply = await self._act(scripts.SWITCH, sale_id, lambda _: (kind, actor, command_id))
+        self._tell_lined(facts, reply[2])
         return self._view(facts, reply[1])
 
     async def freeze(self, sale_id: str, *, actor: str, command_id: str) -> Froze:
@@ -320,6 +336,9 @@ class ValkeyLedger:
                 raise SaleFrozenError(sale_id)
             case b"too_many_adjusts":
                 raise TooManyAdjustsError(sale_id)
+            case b"format":
+                log.error("a newer version opened this sale; this process can't serve it", sale=sale_id)
+                raise LedgerUnavailableError("a newer version of the server opened this sale")
             case b"below_held":
                 raise BelowHeldError(f"{reply[1]} available")
             case b"late":
@@ -381,6 +400,7 @@ class ValkeyLedger:
             confirmed=dict(zip(ids, raw[6::4], strict=True)),
             initial={item.item_id: item.stock for item in facts.items},
             adjusted=dict(zip(ids, raw[7::4], strict=True)),
+            waitlist=facts.waitlist,
         )
         self.learn(view)
         return view
@@ -388,6 +408,10 @@ class ValkeyLedger:
     def _tell_expired(self, facts: SaleFacts, told: list[bytes]) -> None:
         if told and self._on_expired is not None:
             self._on_expired([parse_told(facts, one) for one in told])
+
+    def _tell_lined(self, facts: SaleFacts, told: list[bytes]) -> None:
+        if told and self._on_lined is not None:
+            self._on_lined([parse_told(facts, one) for one in told])
 
 
 def _verdicts(
@@ -397,14 +421,22 @@ def _verdicts(
     wanted: Sequence[checks.Lines],
     *,
     due_ms: int,
-    answers: Sequence[int | bytes],
+    answers: Sequence[int | bytes | list[Any]],
 ) -> list[Verdict]:
-    """Each order granted now is one seq; the last of them is the view's."""
-    seq = view.seq - sum(isinstance(answer, int) and answer >= _RESERVED for answer in answers)
+    """Each order granted now, or put in line, is one seq; the last of them is the view's."""
+    seq = view.seq - sum(
+        answer[2] if isinstance(answer, list) else isinstance(answer, int) and answer >= _RESERVED
+        for answer in answers
+    )
     named: dict[checks.Lines, tuple[Line, ...]] = {}  # orders of a call want much the same
     verdicts: list[Verdict] = []
     for order, lines, answer in zip(orders, wanted, answers, strict=True):
-        if isinstance(answer, bytes):
+        if isinstance(answer, list):
+            told, ahead, new = answer
+            seq += new
+            waiting = parse_told(facts, told)
+            verdicts.append(Verdict(Outcome.WAITING, view.epoch, seq, waiting, ahead=ahead, replayed=not new))
+        elif isinstance(answer, bytes):
             verdicts.append(
                 Verdict(Outcome.RESERVED, view.epoch, seq, parse_told(facts, answer), replayed=True)
             )

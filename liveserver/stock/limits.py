@@ -20,6 +20,9 @@ TIME_MS_MAX: Final = 9_999_999_999_999  # the year 2286; Lua prints 14 digits ex
 
 BATCH_MAX: Final = 128  # orders in one call; Measured: 200 a call is 2 % faster than 100, and waits longer
 SWEEP_ORDERS: Final = 100  # a sweep takes whole calls, oldest first, until they held this many orders
+WAITLIST_MAX: Final = wire.WAITLIST_MAX  # places in line of one sale
+SERVED_MAX: Final = 100  # heads of a line that one step serves or skips
+FORMAT: Final = 2  # of a sale's keys; the scripts leave a sale of a newer one alone. 2: the line
 HELD_MAX: Final = 100_000  # reservations that one reading of what is held answers; Guess
 SKEW_MS_MAX: Final = 5_000  # a process whose clock is further off sells and expires nothing
 SALES_SEEN_MAX: Final = 4_096  # sales one process remembers its last view of

@@ -11,6 +11,7 @@ confirmed, nothing negative; per user held + confirmed <= limit; seq rises by on
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import groupby
 
 import msgspec
 
@@ -57,6 +58,9 @@ from liveserver.stock.rows import (
     Reserved,
     Resumed,
     Returned,
+    Served,
+    Skipped,
+    Waited,
 )
 from liveserver.stock.transitions import ANSWERED, COUNTED, TRANSITIONS, End
 
@@ -118,6 +122,8 @@ class ModelSale:
             tuple[int, list[Ref]]
         ] = []  # per granting call; oldest first, since holds are equally long
         self.commands: dict[str, tuple[object, ...]] = {}  # of adjusts, pauses and resumes
+        self.lines: list[list[Ref]] = [[] for _ in spec.items]  # who waits, per item number
+        self.line_more = False  # the last serving took all it may
         self.feed: list[AnyRow] = []
         self._row(Opened, now_ms, spec=spec, command_id=command_id)
 
@@ -144,6 +150,7 @@ class ModelSale:
             confirmed={item_id: counters.confirmed for item_id, counters in pairs},
             initial={item.item_id: item.stock for item in self.spec.items},
             adjusted={item_id: counters.adjusted for item_id, counters in pairs},
+            waitlist=self.spec.waitlist,
         )
 
     def record(self, ref: Ref) -> Record | None:
@@ -175,36 +182,63 @@ class ModelSale:
         wanted = checks.numbered_batch(orders, self.number_of)
         expired = self.sweep(now_ms)
         now_ms = max(now_ms, self.at_ms)
-        first = self.seq + 1
-        granted: list[Granted] = []
+        before, taken = self.seq, list[tuple[bool, Granted]]()
         verdicts = [
-            self._purchase(now_ms, order, lines, granted) for order, lines in zip(orders, wanted, strict=True)
+            self._purchase(now_ms, order, lines, taken) for order, lines in zip(orders, wanted, strict=True)
         ]
-        if granted:
-            due_ms = now_ms + self.spec.hold_ms
-            self.seq = first - 1
-            self._row(Reserved, now_ms, len(granted), due_ms=due_ms, orders=tuple(granted))
-            self.due.append((due_ms, [one.ref for one in granted]))
+        self.seq = before
+        for waits, run in groupby(taken, key=lambda one: one[0]):
+            self._taken(now_ms, waits, tuple(one for _, one in run))
         return verdicts, expired
 
-    def _purchase(self, now_ms: int, order: Order, lines: checks.Lines, granted: list[Granted]) -> Verdict:
+    def _taken(self, now_ms: int, waits: bool, orders: tuple[Granted, ...]) -> None:
+        """One row for each run of orders that were granted, or that took their places in line."""
+        if waits:
+            self._row(Waited, now_ms, len(orders), orders=orders)
+            return
+        due_ms = now_ms + self.spec.hold_ms
+        self._row(Reserved, now_ms, len(orders), due_ms=due_ms, orders=orders)
+        self.due.append((due_ms, [one.ref for one in orders]))
+
+    def _purchase(
+        self, now_ms: int, order: Order, lines: checks.Lines, taken: list[tuple[bool, Granted]]
+    ) -> Verdict:
         known = self.find(order.user_id, order.command_id)
         if known is not None:
             if self.buyers[known.user_id][known.place].lines != lines:
                 return Verdict(Outcome.CONFLICT, self.epoch, self.seq)
-            reservation = self.reservation(known)
-            return Verdict(Outcome.RESERVED, self.epoch, self.seq, reservation, replayed=True)
+            return self._told(known, replayed=True)
         refused = self._refusal(now_ms, order.user_id, lines)
-        if refused is not None:
+        waits = refused is Outcome.SOLD_OUT and self._may_wait(order.user_id, lines)
+        if refused is not None and not waits:
             return Verdict(refused, self.epoch, self.seq)
         records = self.buyers.setdefault(order.user_id, [])
         ref = Ref(order.user_id, len(records))
-        records.append(Record(order.command_id, lines, ReservationState.HELD, now_ms + self.spec.hold_ms))
-        for number, units in lines:
-            self.counters[number].move("available", "held", units)
+        if waits:
+            records.append(Record(order.command_id, lines, ReservationState.WAITING, 0))
+            self.lines[lines[0][0]].append(ref)
+        else:
+            records.append(Record(order.command_id, lines, ReservationState.HELD, now_ms + self.spec.hold_ms))
+            for number, units in lines:
+                self.counters[number].move("available", "held", units)
         self.seq += 1
-        granted.append(Granted(ref, order.command_id, lines))
-        return Verdict(Outcome.RESERVED, self.epoch, self.seq, self.reservation(ref))
+        taken.append((waits, Granted(ref, order.command_id, lines)))
+        return self._told(ref)
+
+    def _told(self, ref: Ref, *, replayed: bool = False) -> Verdict:
+        reservation = self.reservation(ref)
+        outcome, ahead = Outcome.RESERVED, 0
+        if reservation.state is ReservationState.WAITING:
+            outcome = Outcome.WAITING
+            ahead = self.lines[self.buyers[ref.user_id][ref.place].lines[0][0]].index(ref)
+        return Verdict(outcome, self.epoch, self.seq, reservation, ahead, replayed)
+
+    def _may_wait(self, user_id: str, lines: checks.Lines) -> bool:
+        """One unit a place, and nobody takes more places than he could be served in."""
+        if sum(map(len, self.lines)) >= self.spec.waitlist or len(lines) != 1 or lines[0][1] != 1:
+            return False
+        waiting = sum(one.state is ReservationState.WAITING for one in self.buyers.get(user_id, []))
+        return not self._over_limit(user_id, ((lines[0][0], 1 + waiting),))
 
     def _refusal(self, now_ms: int, user_id: str, lines: checks.Lines) -> Outcome | None:
         status = self.status_at(now_ms)
@@ -221,7 +255,8 @@ class ModelSale:
         return 0 < self.spec.limit_per_user < used + asked
 
     def _enough(self, lines: checks.Lines) -> bool:
-        return all(self.counters[number].available >= units for number, units in lines)
+        """There is enough, and nobody waits for any of it."""
+        return all(self.counters[item].available >= units and not self.lines[item] for item, units in lines)
 
     # The ends of a reservation
 
@@ -241,18 +276,22 @@ class ModelSale:
             self._end(record, End.EXPIRE)
             self._row(Expired, now_ms, refs=(ref,))
             expired.append(ref)
+            self.serve(now_ms)
         if end is End.CONFIRM:
             end = self._payment(ref.user_id, record)
         if record.state not in TRANSITIONS[end]:
             return False, expired
         if end is End.CONFIRM and self.frozen:
             raise SaleFrozenError(self.spec.sale_id)
+        if record.state is ReservationState.WAITING:
+            self.lines[record.lines[0][0]].remove(ref)
         self._end(record, end)
         more: dict[str, bool] = {}
         if end is End.RETURN:
             record.limit_kept = not limit_back
             more = {"limit_back": limit_back}
         self._row(ROW[end], now_ms, ref=ref, command_id=command_id, **more)
+        self.serve(now_ms)
         return True, expired
 
     def _payment(self, user_id: str, record: Record) -> End:
@@ -277,7 +316,37 @@ class ModelSale:
                     expired.append(ref)
         if expired:
             self._row(Expired, now_ms, len(expired), refs=tuple(expired))
+        self.serve(now_ms)
         return expired
+
+    def serve(self, now_ms: int) -> None:
+        """``serve_line``: what is free goes to the heads of the lines, with their own time to pay. At most
+        ``SERVED_MAX`` heads; a later step goes on."""
+        now_ms = max(now_ms, self.at_ms)
+        self.line_more = False
+        if not self.spec.waitlist or self.status_at(now_ms) is not SaleStatus.OPEN:
+            return
+        due_ms, left = now_ms + self.spec.hold_ms, limits.SERVED_MAX
+        served: list[Ref] = []
+        skipped: list[Ref] = []
+        for item, line in enumerate(self.lines):
+            while line and left and self.counters[item].available:
+                left -= 1
+                ref = line.pop(0)
+                record = self.buyers[ref.user_id][ref.place]
+                if self._over_limit(ref.user_id, record.lines):
+                    self._end(record, End.SKIP)
+                    skipped.append(ref)
+                else:
+                    self._end(record, End.SERVE)
+                    record.due_ms = due_ms
+                    served.append(ref)
+        self.line_more = not left
+        if skipped:
+            self._row(Skipped, now_ms, len(skipped), refs=tuple(skipped))
+        if served:
+            self._row(Served, now_ms, len(served), due_ms=due_ms, refs=tuple(served))
+            self.due.append((due_ms, served))
 
     def _end(self, record: Record, end: End) -> None:
         before, record.state = record.state, TRANSITIONS[end][record.state]
@@ -307,6 +376,7 @@ class ModelSale:
         self._row(
             Adjusted, now_ms, item=number, delta=delta, actor=actor, reason=reason, command_id=command_id
         )
+        self.serve(now_ms)
 
     def _asked_before(self, command_id: str, asked: tuple[object, ...]) -> bool:
         known = self.commands.get(command_id)
@@ -329,6 +399,7 @@ class ModelSale:
         self.status = status
         shape = Paused if status is SaleStatus.PAUSED else Resumed
         self._row(shape, max(now_ms, self.at_ms), actor=actor, command_id=command_id)
+        self.serve(now_ms)
 
     def close(self, now_ms: int, actor: str, command_id: str) -> None:
         if self.status is not SaleStatus.CLOSED:
@@ -417,7 +488,7 @@ class ModelLedger:
         self._begin(sale)
         now_ms = self._clock.now_ms()
         expired = [sale.reservation(ref) for ref in sale.sweep(now_ms)]
-        more = bool(sale.due) and sale.due[0][0] <= max(now_ms, sale.at_ms)
+        more = sale.line_more or (bool(sale.due) and sale.due[0][0] <= max(now_ms, sale.at_ms))
         return Swept(expired, self._seen_now(sale), more)
 
     async def adjust(

@@ -31,18 +31,20 @@ class SaleFacts(msgspec.Struct, frozen=True):
     hold_ms: int
     opens_at_ms: int
     closes_at_ms: int
+    waitlist: int = 0
 
     @classmethod
     def from_reply(cls, sale_id: str, epoch: int, static: Sequence[bytes]) -> SaleFacts:
         limit, hold, opens, closes = map(int, static[:4])
         items = parse_items(static[4].decode())
-        return cls.of(SaleSpec(sale_id, items, limit, opens, closes, hold), epoch)
+        waitlist = int(static[5] or 0)  # an older sale has none
+        return cls.of(SaleSpec(sale_id, items, limit, opens, closes, hold, waitlist), epoch)
 
     @classmethod
     def of(cls, spec: SaleSpec, epoch: int) -> SaleFacts:
         numbers = {item.item_id: number for number, item in enumerate(spec.items)}
         times = spec.hold_ms, spec.opens_at_ms, spec.closes_at_ms
-        return cls(spec.sale_id, epoch, spec.items, numbers, spec.limit_per_user, *times)
+        return cls(spec.sale_id, epoch, spec.items, numbers, spec.limit_per_user, *times, spec.waitlist)
 
     def named(self, lines: Lines) -> tuple[Line, ...]:
         return tuple(Line(self.items[number].item_id, quantity) for number, quantity in lines)

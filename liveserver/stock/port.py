@@ -22,7 +22,7 @@ class Outcome(StrEnum):
     """The closed set a purchase can answer (``pending`` and ``unavailable`` come from the adapter)."""
 
     RESERVED = "reserved"
-    WAITING = "waiting"  # its place is kept for the waitlist; no script answers it yet
+    WAITING = "waiting"  # in line for a unit that comes back
     SOLD_OUT = "sold_out"
     LIMIT_REACHED = "limit_reached"
     NOT_STARTED = "not_started"
@@ -35,6 +35,7 @@ class Outcome(StrEnum):
 
 
 class ReservationState(StrEnum):
+    WAITING = "waiting"  # in line; it holds nothing, and ``expires_at_ms`` is 0
     HELD = "held"
     CONFIRMED = "confirmed"
     RELEASED = "released"
@@ -72,6 +73,7 @@ class SaleSpec(msgspec.Struct, frozen=True):
     opens_at_ms: int  # before it: not_started
     closes_at_ms: int  # mandatory; from it on: closed
     hold_ms: int  # how long a reservation is held before it expires
+    waitlist: int = 0  # places in line, over all items; 0: nobody waits
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -101,6 +103,7 @@ class StockView(msgspec.Struct, frozen=True):
     confirmed: dict[str, int] = {}
     initial: dict[str, int] = {}
     adjusted: dict[str, int] = {}  # item id -> sum of all adjusts
+    waitlist: int = 0  # the sale's places in line
 
 
 class Reservation(msgspec.Struct, frozen=True):
@@ -123,6 +126,7 @@ class Verdict(msgspec.Struct, frozen=True):
     epoch: int = 0
     seq: int = 0
     reservation: Reservation | None = None
+    ahead: int = 0  # of ``waiting``: how many stand before it in the line of its item
     replayed: bool = False  # this command id had been granted before; nothing was done now
 
 
@@ -247,9 +251,12 @@ class Ledger(Protocol):
 
         First of all the call expires what is due, as one ``expire`` does. Each order is then asked, in this
         order: is its command id known (its reservation as it now is, or ``conflict``); is the sale open; the
-        user's limit; the stock. Raises ``UnknownItemError`` or ``OutOfRangeError`` before anything is done.
-        A refusal of the whole call that certainly changed nothing is ``LedgerUnavailableError``; no answer
-        is ``LedgerPendingError``."""
+        user's limit; the stock. While anybody waits for an item, nobody else is granted it; where the sale
+        has a waitlist, an order of one unit takes the last place in line then; else it is ``sold_out``.
+
+        Raises ``UnknownItemError`` or ``OutOfRangeError`` before anything is done. A refusal of the whole
+        call that certainly changed nothing is ``LedgerUnavailableError``; no answer is
+        ``LedgerPendingError``."""
         ...
 
     async def confirm(self, reservation_id: str, *, command_id: str) -> Change:

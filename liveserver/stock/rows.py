@@ -47,6 +47,25 @@ class Reserved(Row, frozen=True, kw_only=True):
     orders: tuple[Granted, ...]
 
 
+class Waited(Row, frozen=True, kw_only=True):
+    """Orders that took a place in line."""
+
+    orders: tuple[Granted, ...]
+
+
+class Served(Row, frozen=True, kw_only=True):
+    """Heads of their lines: held from now on."""
+
+    due_ms: int
+    refs: tuple[Ref, ...]
+
+
+class Skipped(Row, frozen=True, kw_only=True):
+    """Heads of their lines whose users have reached the limit meanwhile."""
+
+    refs: tuple[Ref, ...]
+
+
 class Confirmed(Row, frozen=True, kw_only=True):
     ref: Ref
     command_id: str
@@ -118,6 +137,9 @@ class Frozen(Row, frozen=True, kw_only=True):
 AnyRow = (
     Opened
     | Reserved
+    | Waited
+    | Served
+    | Skipped
     | Confirmed
     | Released
     | Expired
@@ -161,6 +183,7 @@ def _parse(sale_id: str, entry_id: bytes, field: dict[str, str]) -> AnyRow:
                 opens_at_ms=int(field["opens"]),
                 closes_at_ms=int(field["closes"]),
                 hold_ms=int(field["hold"]),
+                waitlist=int(field.get("waitlist", "0")),
             )
             return Opened(
                 epoch=epoch, first=first, last=last, at_ms=at_ms, spec=spec, command_id=field["command"]
@@ -185,9 +208,15 @@ def _parse(sale_id: str, entry_id: bytes, field: dict[str, str]) -> AnyRow:
                 command_id=command,
                 limit_back=back,
             )
-        case "expire":
-            refs = tuple(map(_ref, field["reservations"].split("\n")))
-            return Expired(epoch=epoch, first=first, last=last, at_ms=at_ms, refs=refs)
+        case "wait":
+            orders = tuple(map(_granted, field["orders"].split("\n")))
+            return Waited(epoch=epoch, first=first, last=last, at_ms=at_ms, orders=orders)
+        case "serve":
+            due_ms, refs = int(field["due"]), _refs(field)
+            return Served(epoch=epoch, first=first, last=last, at_ms=at_ms, due_ms=due_ms, refs=refs)
+        case "skip" | "expire":
+            listed = Skipped if kind == "skip" else Expired
+            return listed(epoch=epoch, first=first, last=last, at_ms=at_ms, refs=_refs(field))
         case "adjust":
             return Adjusted(
                 epoch=epoch,
@@ -232,6 +261,10 @@ def parse_lines(text: str) -> tuple[tuple[int, int], ...]:
 def _ref(text: str) -> Ref:
     user_id, place = text.split(" ")
     return Ref(user_id, int(place))
+
+
+def _refs(field: dict[str, str]) -> tuple[Ref, ...]:
+    return tuple(map(_ref, field["reservations"].split("\n")))
 
 
 def _granted(text: str) -> Granted:

@@ -17,7 +17,9 @@ _LIMITS: Final = "\n".join(
     (
         f"local BUYER_RECORDS_MAX = {limits.RECORDS_PER_BUYER_MAX}",
         f"local ADJUSTS_MAX = {limits.ADJUSTS_MAX}",
+        f"local SERVED_MAX = {limits.SERVED_MAX}",
         f"local SWEEP_ORDERS = {limits.SWEEP_ORDERS}",
+        f"local FORMAT = {limits.FORMAT}",
         f"local SKEW_MS_MAX = {limits.SKEW_MS_MAX}",
     )
 )
@@ -47,7 +49,7 @@ AUDIT: Final = _script("audit.lua")
 def keys_of(sale_id: str) -> tuple[str, ...]:
     """One hash tag: all of a sale lives in one slot."""
     tag = f"{{sale:{sale_id}}}"
-    return (f"{tag}:meta", f"{tag}:buyers", f"{tag}:feed", f"{tag}:due", f"{tag}:adjusts")
+    return (f"{tag}:meta", f"{tag}:buyers", f"{tag}:feed", f"{tag}:due", f"{tag}:adjusts", f"{tag}:line")
 
 
 def feed_key(sale_id: str) -> str:

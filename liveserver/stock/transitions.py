@@ -25,15 +25,19 @@ class End(StrEnum):
     CONFIRM_LATE = "confirm_late"
     REFUND_DUE = "refund_due"
     RETURN = "return"
+    SERVE = "serve"
+    SKIP = "skip"
 
 
 TRANSITIONS: Final[dict[End, dict[S, S]]] = {
     End.CONFIRM: {S.HELD: S.CONFIRMED},
-    End.RELEASE: {S.HELD: S.RELEASED},
+    End.RELEASE: {S.HELD: S.RELEASED, S.WAITING: S.RELEASED},
     End.EXPIRE: {S.HELD: S.EXPIRED},
     End.CONFIRM_LATE: {S.EXPIRED: S.CONFIRMED, S.RELEASED: S.CONFIRMED},
     End.REFUND_DUE: {S.EXPIRED: S.REFUND_DUE, S.RELEASED: S.REFUND_DUE},
     End.RETURN: {S.CONFIRMED: S.RETURNED},
+    End.SERVE: {S.WAITING: S.HELD},
+    End.SKIP: {S.WAITING: S.RELEASED},
 }
 
 # What may be asked for, and the states that answer it. Any other state is the wrong one.
@@ -47,6 +51,7 @@ ANSWERED: Final[dict[End, tuple[S, ...]]] = {
 COUNTED: Final[dict[S, str]] = {S.HELD: "held", S.CONFIRMED: "confirmed"}
 
 LETTER: Final[dict[S, str]] = {
+    S.WAITING: "w",
     S.HELD: "h",
     S.CONFIRMED: "c",
     S.RELEASED: "r",

@@ -10,6 +10,7 @@ own law and the others stay readable.
              pause, nothing confirmed after a freeze; no hold ends at a wrong moment
     once     a (user, command) is granted at most once; an end is applied only in the states it is for
     limit    one user's units, held, confirmed or returned without giving the limit back, never exceed it
+    line     who waits is served in turn, and nobody is granted what others wait for
     format   a row that can't be read
 """
 
@@ -21,7 +22,7 @@ from typing import Final
 
 from loadtest.verdict.case import Case, Entry
 
-LAWS: Final = ("join", "balance", "window", "once", "limit", "format")
+LAWS: Final = ("join", "balance", "window", "once", "limit", "line", "format")
 
 Ref = tuple[str, int]  # user, place
 
@@ -50,6 +51,7 @@ class Sale:
     sale_id: str
     items: list[str] = field(default_factory=list)
     limit: int = 0
+    waitlist: int = 0
     opens_ms: int = 0
     closes_ms: int = 0
     epoch: int = 0
@@ -65,6 +67,8 @@ class Sale:
     units_by_user: dict[str, int] = field(default_factory=dict)
     reservations: dict[Ref, Held] = field(default_factory=dict)
     grants: dict[tuple[str, str], list[Held]] = field(default_factory=dict)  # (user, command)
+    line: dict[str, list[Ref]] = field(default_factory=dict)  # item id -> who waits for it, in order
+    waited_at: dict[int, frozenset[str]] = field(default_factory=dict)  # seq -> items somebody waits for
     at: dict[int, dict[str, int]] = field(default_factory=dict)
     epoch_at: dict[int, int] = field(default_factory=dict)
     seen_seq: int = 0  # the last change a viewer can see: of available, or of the status
@@ -116,6 +120,12 @@ def _row(sale: Sale, entry: Entry, row: dict[str, str]) -> None:
         case "reserve":
             for order in row["orders"].split("\n"):
                 _reserve(sale, order, int(row["due"]), at_ms)
+        case "wait":
+            for order in row["orders"].split("\n"):
+                _wait(sale, order, at_ms)
+        case "serve" | "skip" as kind:
+            for ref in row["reservations"].split("\n"):
+                _serve(sale, ref, int(row["due"]) if kind == "serve" else None, at_ms)
         case "confirm" | "release" as kind:
             _end(sale, row["reservation"], kind, at_ms)
         case "confirm_late" | "refund_due" | "return" as kind:
@@ -145,6 +155,8 @@ def _open(sale: Sale, row: dict[str, str]) -> None:
     stock = {item: int(units) for item, units in (pair.split("=") for pair in row["items"].split(" "))}
     sale.items = list(stock)
     sale.initial = dict(stock)
+    sale.waitlist = int(row.get("waitlist", "0"))
+    sale.line = {item: [] for item in stock}
     sale.limit, sale.opens_ms, sale.closes_ms = int(row["limit"]), int(row["opens"]), int(row["closes"])
     for counters in (sale.available, sale.held, sale.confirmed, sale.adjusted):
         counters.update(dict.fromkeys(stock, 0))
@@ -152,13 +164,68 @@ def _open(sale: Sale, row: dict[str, str]) -> None:
 
 
 def _reserve(sale: Sale, order: str, due_ms: int, at_ms: int) -> None:
+    held = _order(sale, order, due_ms)
+    _step(sale, {item: -n for item, n in held.lines.items()}, held.lines, {})
+    if any(sale.line[item] for item in held.lines):
+        sale._wrong("line", f"{held.user} was granted what others wait for")
+    _remember(sale, held, at_ms)
+    _count(sale, held.user, held.units)
+
+
+def _wait(sale: Sale, order: str, at_ms: int) -> None:
+    held = _order(sale, order, 0)
+    held.state = "waiting"
+    if held.units != 1:
+        sale._wrong("line", f"{held.user} waits for {held.units} units")
+    else:
+        (item,) = held.lines
+        if sale.available[item] and not sale.line[item]:
+            sale._wrong("line", f"{held.user} waits for {item}, and it is there")
+        sale.line[item].append((held.user, held.place))
+    if sum(map(len, sale.line.values())) > sale.waitlist:
+        sale._wrong("line", f"{held.user} waits beyond {sale.waitlist} places")
+    _step(sale, {}, {}, {})
+    _remember(sale, held, at_ms)
+
+
+def _serve(sale: Sale, text: str, due_ms: int | None, at_ms: int) -> None:
+    """``due_ms`` None: it is skipped."""
+    user, place = text.split(" ")
+    held = sale.reservations.get((user, int(place)))
+    if held is None or held.state != "waiting":
+        sale._wrong("once", f"{text} is served, and it is {held.state if held else 'unknown'}")
+        _step(sale, {}, {}, {})
+        return
+    (item,) = held.lines
+    if sale.paused or not _selling(sale, at_ms):
+        sale._wrong("window", f"{text} was served outside the sale's window")
+    if due_ms is None:
+        held.state = "released"
+        sale.line[item].remove((user, held.place))
+        if not sale.limit:
+            sale._wrong("line", f"{text} was skipped, and there is no limit")
+        _step(sale, {}, {}, {})
+        return
+    if sale.line[item][0] != (user, held.place):
+        sale._wrong("line", f"{text} was served before {sale.line[item][0]}")
+    sale.line[item].remove((user, held.place))
+    held.state, held.due_ms = "held", due_ms
+    _step(sale, {item: -1}, {item: 1}, {})
+    _count(sale, user, 1)
+
+
+def _order(sale: Sale, order: str, due_ms: int) -> Held:
     user, place, command, text = order.split(" ")
     lines = {
         sale.items[int(number)]: int(quantity)
         for number, quantity in (pair.split("=") for pair in text.split(","))
     }
-    held = Held(user, int(place), command, lines, due_ms, sale.seq + 1)
-    _step(sale, {item: -n for item, n in lines.items()}, lines, {})
+    return Held(user, int(place), command, lines, due_ms, sale.seq + 1)
+
+
+def _remember(sale: Sale, held: Held, at_ms: int) -> None:
+    """A new reservation, granted or in line."""
+    user, command = held.user, held.command
     if sale.paused or not _selling(sale, at_ms):
         sale._wrong("window", f"{user} was granted {command} outside the sale's window")
     if (user, held.place) in sale.reservations:
@@ -168,7 +235,6 @@ def _reserve(sale: Sale, order: str, due_ms: int, at_ms: int) -> None:
     grants.append(held)
     if len(grants) > 1:
         sale._wrong("once", f"{user} was granted {command} twice")
-    _count(sale, user, held.units)
 
 
 def _selling(sale: Sale, at_ms: int) -> bool:
@@ -185,6 +251,12 @@ def _count(sale: Sale, user: str, more: int) -> None:
 def _end(sale: Sale, text: str, kind: str, at_ms: int) -> None:
     user, place = text.split(" ")
     held = sale.reservations.get((user, int(place)))
+    if held is not None and held.state == "waiting" and kind == "release":
+        (item,) = held.lines
+        sale.line[item].remove((user, held.place))
+        held.state = "released"
+        _step(sale, {}, {}, {})
+        return
     if held is None or held.state != "held":
         sale._wrong("once", f"{kind} of {text}, which is {held.state if held else 'unknown'}")
         _step(sale, {}, {}, {})
@@ -219,6 +291,8 @@ def _afterwards(sale: Sale, row: dict[str, str], kind: str, at_ms: int) -> None:
         sale._wrong("once", f"{kind} of {user} {place}, which is {held.state if held else 'unknown'}")
         _step(sale, {}, {}, {})
         return
+    if kind == "confirm_late" and any(sale.line[item] for item in held.lines):
+        sale._wrong("line", f"{user} {place} was confirmed late, and others wait")
     held.state = after
     gone = {item: -n for item, n in held.lines.items()}
     if kind == "confirm_late":
@@ -252,4 +326,5 @@ def _step(sale: Sale, available: dict[str, int], held: dict[str, int], confirmed
     if available:
         sale.seen_seq = sale.seq
     sale.at[sale.seq] = dict(sale.available)
+    sale.waited_at[sale.seq] = frozenset(item for item, line in sale.line.items() if line)
     sale.epoch_at[sale.seq] = sale.epoch

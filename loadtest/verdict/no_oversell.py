@@ -20,7 +20,7 @@ def check(case: Case) -> Finding:
     asked = asked_of(case)
     for sale in sales.values():
         tally.examined += len(sale.at)
-        for law in ("format", "join", "balance", "window"):
+        for law in ("format", "join", "balance", "window", "line"):
             for problem in sale.problems[law]:
                 tally.wrong(problem)
     _opened_as_asked(tally, sales, asked)

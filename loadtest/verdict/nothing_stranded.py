@@ -2,7 +2,7 @@
 
 At the end of the feed: the sale is closed, nothing is held, and per item initial + adjusts = available +
 confirmed. And each ``sold_out`` a viewer was told names an ``(epoch, seq)`` at which the folded feed has
-too little for at least one line of that very order.
+too little for at least one line of that very order, or somebody in line for its item.
 """
 
 from __future__ import annotations
@@ -52,5 +52,6 @@ def _sold_out(
     wanted: dict[str, int] = {}
     for line in order["lines"]:
         wanted[line["itemId"]] = wanted.get(line["itemId"], 0) + line.get("quantity", 1)
-    short = any(available.get(item, 0) < units for item, units in wanted.items())
+    waited = sale.waited_at.get(outcome.get("seq", 0), frozenset()) if sale else frozenset()
+    short = any(available.get(item, 0) < units or item in waited for item, units in wanted.items())
     tally.expect(short, f"{told}, but {available} were there for {wanted}")

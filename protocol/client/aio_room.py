@@ -155,6 +155,7 @@ class Room:
         opens_in_ms: int = 0,
         duration_ms: int = 3_600_000,
         hold_ms: int = 900_000,
+        waitlist: int = 0,
         stream_time_ms: int | None = None,
     ) -> Done:
         """Open a sale of a listing with the stock of its items. ``limit_per_user`` 0: no limit."""
@@ -167,6 +168,7 @@ class Room:
             opens_in_ms=opens_in_ms,
             duration_ms=duration_ms,
             hold_ms=hold_ms,
+            waitlist=waitlist,
             stream_time_ms=stream_time_ms,
         )
         return await self._live.ask(command, Done)

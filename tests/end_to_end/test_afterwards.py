@@ -168,3 +168,55 @@ async def test_a_pause_and_a_freeze_reach_the_room_and_the_holders(server: Runni
         assert [notice.kind for notice in ann.notices()] == ["reservationFrozen"]
         unknown = await orders.refused(c.FreezeSale(id="f3", room="r1", sale_id="nope"))
         assert unknown.code == "unknown_sale"
+
+
+async def test_who_waits_is_served_when_a_unit_comes_back(server: Running) -> None:
+    service = OrderService(server)
+    async with (
+        Raw(server.url, server.mint("streamer", "eve")) as eve,
+        Raw(server.url, server.mint("viewer", "ann")) as ann,
+        Raw(server.url, server.mint("viewer", "bob")) as bob,
+        Raw(server.url, server.mint("viewer", "cat")) as cat,
+    ):
+        for one in (eve, ann, bob, cat):
+            await one.join("r1")
+        await list_oil(eve, stock=1)
+        opening = c.OpenSale(
+            id="o1", room="r1", sale_id="s1", listing_id="oil", limit_per_user=1, hold_ms=60_000, waitlist=2
+        )
+        await eve.ask(opening, Done)
+        held = await hold(ann, "a1")
+        order = [OrderLine(item_id="jar")]
+        outcomes = [
+            await buyer.ask(c.Purchase(id="w1", room="r1", sale_id="s1", lines=order), PurchaseOutcome)
+            for buyer in (bob, cat, eve)
+        ]
+        assert [(each.outcome, each.ahead) for each in outcomes] == [
+            ("waiting", 0),
+            ("waiting", 1),
+            ("sold_out", 0),
+        ]
+        await service.post(held, "release", "r1")
+        assert await kinds_of(bob, "reservationServed") == ["reservationServed"]
+        (notice,) = bob.notices()
+        assert notice.reservation is not None and notice.reservation.state == "held"
+        assert outcomes[0].reservation is not None
+        assert notice.reservation.reservation_id == outcomes[0].reservation.reservation_id
+        paid = await service.post(notice.reservation.reservation_id, "confirm", "p1")
+        assert paid["state"] == "confirmed"
+        again = await cat.ask(
+            c.Purchase(id="w1", room="r1", sale_id="s1", lines=order, attempt=1), PurchaseOutcome
+        )
+        assert (again.outcome, again.ahead, again.replayed) == ("waiting", 0, True)
+        assert again.reservation is not None
+        await give_up(cat, again.reservation.reservation_id)
+        assert cat.notices() == []
+        assert await service.orders("s1") == [
+            ("ann", "held"),
+            ("bob", "waiting"),
+            ("cat", "waiting"),
+            ("ann", "released"),
+            ("bob", "held"),
+            ("bob", "confirmed"),
+            ("cat", "released"),
+        ]

@@ -74,6 +74,66 @@ def test_late_payments_and_returns() -> None:
     assert states == {"ann": "returned", "bob": "refund_due", "cat": "returned"}
 
 
+WITH_LINE = {**OPENED, "waitlist": "2"}
+EMPTY = reserve(2, "zoe 0 c1 1=1")
+
+
+def waits(last: int, *orders: str, at_ms: int = 1_000) -> Entry:
+    return row(last, at_ms, first=last - len(orders) + 1, kind="wait", orders="\n".join(orders))
+
+
+def serves(last: int, *refs: str, kind: str = "serve", at_ms: int = 2_000) -> Entry:
+    due = {"due": str(EPOCH + at_ms + 60_000)} if kind == "serve" else {}
+    fields: dict[str, Any] = {"first": last - len(refs) + 1, "reservations": "\n".join(refs), **due}
+    return row(last, at_ms, kind=kind, **fields)
+
+
+def test_a_line_is_served_in_turn() -> None:
+    """Worked out by hand from the published description."""
+    sale = fold(
+        "s1",
+        [
+            row(1, **WITH_LINE),
+            EMPTY,
+            waits(4, "ann 0 c1 1=1", "bob 0 c1 1=1"),
+            row(5, 1_500, kind="release", reservation="ann 0", command="r1"),
+            waits(6, "cat 0 c1 1=1"),
+            row(7, 2_000, kind="release", reservation="zoe 0", command="r2"),
+            serves(8, "bob 0"),
+            row(9, 62_000, kind="expire", reservations="bob 0"),
+            serves(10, "cat 0", kind="skip", at_ms=62_000),
+        ],
+    )
+    assert not any(sale.problems.values()), sale.problems
+    assert sale.available == {"red": 3, "blue": 1} and sale.line == {"red": [], "blue": []}
+    assert sale.waited_at[6] == {"blue"} and sale.waited_at[10] == frozenset()
+    assert sale.units_by_user == {"zoe": 0, "bob": 0}
+    states = {user: held.state for (user, _), held in sale.reservations.items()}
+    assert states == {"zoe": "released", "ann": "released", "bob": "expired", "cat": "released"}
+
+
+FREED = row(5, 2_000, kind="release", reservation="zoe 0", command="r2")
+TWO = waits(4, "ann 0 c1 1=1", "bob 0 c1 1=1")
+
+
+@pytest.mark.parametrize(
+    ("law", "entries"),
+    [
+        ("line", [EMPTY, TWO, FREED, serves(6, "bob 0")]),  # overtaken
+        ("line", [EMPTY, TWO, FREED, reserve(6, "dan 0 c1 1=1")]),
+        ("line", [EMPTY, TWO, waits(5, "dan 0 c1 1=1")]),  # beyond the places
+        ("line", [waits(2, "ann 0 c1 1=1")]),  # and it is there
+        ("line", [EMPTY, waits(3, "ann 0 c1 0=2")]),
+        ("balance", [EMPTY, TWO, serves(5, "ann 0")]),
+        ("once", [EMPTY, TWO, FREED, serves(7, "ann 0", "ann 0")]),
+        ("once", [EMPTY, TWO, waits(5, "ann 1 c1 1=1")]),
+        ("window", [EMPTY, TWO, FREED, row(6, kind="close", actor="", command=""), serves(7, "ann 0")]),
+    ],
+)
+def test_each_law_of_the_line_is_seen_broken(law: str, entries: list[Entry]) -> None:
+    assert fold("s1", [row(1, **WITH_LINE), *entries]).problems[law]
+
+
 def test_a_pause_ends() -> None:
     sale = folded(
         row(2, kind="pause", actor="eve", command="x"),

@@ -44,10 +44,11 @@ class Bench:
         sale_id: str = "s1",
         opens_in_ms: int = 0,
         hold_ms: int = HOLD_MS,
+        waitlist: int = 0,
     ) -> SaleSpec:
         now_ms = self.clock.now_ms()
         items = tuple(SaleItem(f"i{number}", units) for number, units in enumerate(stock))
-        return SaleSpec(sale_id, items, limit, now_ms + opens_in_ms, now_ms + SALE_MS, hold_ms)
+        return SaleSpec(sale_id, items, limit, now_ms + opens_in_ms, now_ms + SALE_MS, hold_ms, waitlist)
 
     async def open(self, spec: SaleSpec) -> StockView:
         self.sales.add(spec.sale_id)

@@ -19,7 +19,7 @@ from liveserver.stock.scripts import keys_of
 from tests.stock.conftest import HOLD_MS, ValkeyBench, order
 from tests.stock.history import busy
 
-META, BUYERS, FEED, DUE, _ = keys_of("s1")
+META, BUYERS, FEED, DUE, _, LINE = keys_of("s1")
 
 
 async def test_a_busy_sale_is_true(valkey_bench: ValkeyBench) -> None:
@@ -197,6 +197,33 @@ async def test_a_due_entry_lost_is_found_only_while_a_hold_needs_it(valkey_bench
     await bench.ledger.expire("s1")
     assert await bench.client.zcard(DUE) == 0
     assert (await audit(bench.client, "s1")).findings == []
+
+
+@pytest.mark.parametrize(
+    ("harm", "law", "where"),
+    [
+        (lambda c: c.zrem(LINE, "bob 0"), Law.LINE_INDEX, "line bob 0"),
+        (lambda c: c.zadd(LINE, {"eve 0": 9}), Law.LINE_INDEX, "line eve 0"),
+        (lambda c: c.zincrby(LINE, 2, "bob 0"), Law.LINE_INDEX, "line bob 0"),
+        (lambda c: c.hset(META, "waitlist", "7"), Law.TERMS, "meta waitlist"),
+        (
+            lambda c: _rewrite(c, b"wait", b"orders", lambda text: text.replace(b"bob 0 b1", b"bob 0 b2")),
+            Law.BUYER,
+            "buyers bob",
+        ),
+    ],
+)
+async def test_a_line_changed_by_hand_is_found_and_named(
+    valkey_bench: ValkeyBench, harm: Break, law: Law, where: str
+) -> None:
+    bench = valkey_bench
+    await bench.open(bench.spec((1, 9), waitlist=5))
+    await bench.ledger.reserve("s1", [order(user, f"{user[0]}1") for user in ("ann", "bob", "cat")])
+    assert await bench.client.zcard(LINE) == 2
+    assert (await audit(bench.client, "s1")).findings == []
+    await harm(bench.client)
+    findings = (await audit(bench.client, "s1")).findings
+    assert findings and (findings[0].law, findings[0].where) == (law, where)
 
 
 async def test_findings_are_bounded(valkey_bench: ValkeyBench) -> None:

@@ -41,6 +41,8 @@ from liveserver.stock.rows import (
     Reserved,
     Resumed,
     Returned,
+    Served,
+    Skipped,
 )
 from liveserver.stock.transitions import ANSWERED, TRANSITIONS, End
 from tests.stock.conftest import HOLD_MS, SALE_MS, Bench, order
@@ -231,6 +233,8 @@ async def test_sold_out_is_true_at_its_seq(bench: Bench) -> None:
 
 
 async def in_state(bench: Bench, state: ReservationState) -> str:
+    if state is ReservationState.WAITING:
+        await bench.ledger.adjust("s1", "i0", -1, actor="eve", reason="", command_id="a0")
     reservation = id_of(await bench.buy("ann", f"c-{state}"))
     match state:
         case ReservationState.CONFIRMED:
@@ -254,7 +258,7 @@ async def in_state(bench: Bench, state: ReservationState) -> str:
 @pytest.mark.parametrize("state", ReservationState)
 @pytest.mark.parametrize("end", ANSWERED)
 async def test_every_pair_of_the_table(bench: Bench, state: ReservationState, end: End) -> None:
-    await bench.open(bench.spec((1,), limit=1))
+    await bench.open(bench.spec((1,), limit=1, waitlist=1))
     reservation = await in_state(bench, state)
     before = await bench.ledger.view("s1")
 
@@ -282,6 +286,11 @@ async def test_every_pair_of_the_table(bench: Bench, state: ReservationState, en
             await act(reservation, command_id="no")
         assert caught.value.reservation.state is state
         assert await bench.ledger.view("s1") == before
+    now = (await bench.ledger.reservation(reservation)).state
+    if now is ReservationState.WAITING or state is ReservationState.WAITING:
+        folded = fold(await bench.feed())
+        assert len(folded.line[0]) == (now is ReservationState.WAITING)
+        return
     free = (await bench.ledger.reservation(reservation)).state not in (
         ReservationState.HELD,
         ReservationState.CONFIRMED,
@@ -677,6 +686,183 @@ async def test_what_is_held_is_read_whole_page_by_page(bench: Bench) -> None:
     await bench.advance(HOLD_MS - 35)
     await bench.ledger.expire("s1")
     assert len(await bench.ledger.held("s1")) == 298 - 59
+
+
+# Waiting in line
+
+
+def places(verdicts: list[Verdict]) -> list[tuple[str, int]]:
+    return [(verdict.outcome.value, verdict.ahead) for verdict in verdicts]
+
+
+async def test_without_a_waitlist_nobody_waits(bench: Bench) -> None:
+    await bench.open(bench.spec((0,)))
+    assert (await bench.buy("ann", "c1")).outcome is Outcome.SOLD_OUT
+
+
+async def test_what_is_freed_goes_to_the_head_of_the_line_with_its_own_time(bench: Bench) -> None:
+    await bench.open(bench.spec((1,), waitlist=9))
+    ann = id_of(await bench.buy("ann", "c1"))
+    batch = [order("bob", "c1"), order("cat", "c1"), order("bob", "c1"), order("ann", "c1")]
+    verdicts, view = await bench.ledger.reserve("s1", batch)
+    assert places(verdicts) == [("waiting", 0), ("waiting", 1), ("waiting", 0), ("reserved", 0)]
+    assert [verdict.replayed for verdict in verdicts] == [False, False, True, True]
+    assert [verdict.seq for verdict in verdicts] == [3, 4, 4, 4] and view.seq == 4
+    waiting = verdicts[0].reservation
+    assert waiting is not None and (waiting.state, waiting.expires_at_ms) == (ReservationState.WAITING, 0)
+    again = await bench.buy("cat", "c1")
+    assert (again.outcome, again.ahead, again.replayed) == (Outcome.WAITING, 1, True)
+    assert (await bench.buy("cat", "c1", (0, 2))).outcome is Outcome.CONFLICT
+
+    await bench.advance(1_000)
+    change = await bench.ledger.release(ann, command_id="r1")
+    assert units(change.view) == (0, 1, 0)
+    served = await bench.buy("bob", "c1")
+    assert (served.outcome, served.replayed) == (Outcome.RESERVED, True)
+    assert served.reservation is not None and served.reservation.state is ReservationState.HELD
+    assert served.reservation.expires_at_ms == bench.clock.now_ms() + HOLD_MS
+    assert (await bench.buy("cat", "c1")).ahead == 0
+    await bench.advance(HOLD_MS - 1)
+    assert (await bench.ledger.expire("s1")).expired == []
+    await bench.advance(1)
+    swept = await bench.ledger.expire("s1")
+    assert [one.user_id for one in swept.expired] == ["bob"] and units(swept.view) == (0, 1, 0)
+    assert (await bench.ledger.confirm(id_of(await bench.buy("cat", "c1")), command_id="p")).changed
+    fold(await bench.feed())
+
+
+@pytest.mark.parametrize("by", ["reserve", "expire", "release", "return", "adjust", "late payment", "resume"])
+async def test_every_step_that_frees_units_serves_the_line(bench: Bench, by: str) -> None:
+    await bench.open(bench.spec((1,), waitlist=9))
+    ann = id_of(await bench.buy("ann", "c1"))
+    if by == "return":
+        await bench.ledger.confirm(ann, command_id="p")
+    assert (await bench.buy("bob", "c1")).outcome is Outcome.WAITING
+    match by:
+        case "reserve" | "expire" | "late payment":
+            await bench.advance(HOLD_MS)
+            if by == "reserve":
+                assert (await bench.buy("dan", "c1")).outcome is Outcome.WAITING
+            elif by == "expire":
+                await bench.ledger.expire("s1")
+            else:
+                late = await bench.ledger.confirm(ann, command_id="p")
+                assert late.reservation.state is ReservationState.REFUND_DUE
+        case "release":
+            await bench.ledger.release(ann, command_id="r")
+        case "return":
+            await bench.ledger.return_order(ann, command_id="b", limit_back=True)
+        case "adjust":
+            await bench.ledger.adjust("s1", "i0", 1, actor="eve", reason="", command_id="a1")
+        case "resume":
+            await bench.ledger.pause("s1", actor="eve", command_id="x1")
+            view = (await bench.ledger.release(ann, command_id="r")).view
+            assert units(view) == (1, 0, 0), "nobody is served in a pause"
+            await bench.ledger.resume("s1", actor="eve", command_id="x2")
+    assert (await bench.ledger.reservations_of("s1", "bob"))[0].state is ReservationState.HELD
+    assert (await bench.ledger.view("s1")).available == {"i0": 0}
+    fold(await bench.feed())
+
+
+async def test_nobody_is_granted_while_somebody_waits_for_the_same_item(bench: Bench) -> None:
+    await bench.open(bench.spec((1, 5), waitlist=9))
+    ann = id_of(await bench.buy("ann", "c1"))
+    await bench.buy("bob", "c1")
+    await bench.ledger.pause("s1", actor="eve", command_id="x1")
+    await bench.ledger.release(ann, command_id="r")
+    await bench.ledger.adjust("s1", "i0", 1, actor="eve", reason="", command_id="a1")
+    resumed = await bench.ledger.resume("s1", actor="eve", command_id="x2")
+    assert units(resumed) == (1, 1, 0), "one for bob, who waited; one left"
+    assert (await bench.buy("cat", "c1", (0, 1), (1, 1))).outcome is Outcome.RESERVED
+    assert (await bench.buy("dan", "c1")).outcome is Outcome.WAITING
+    assert (await bench.buy("eli", "c1", (0, 1), (1, 1))).outcome is Outcome.SOLD_OUT
+    assert (await bench.buy("eli", "c2", (1, 1))).outcome is Outcome.RESERVED, "nobody waits for that one"
+    fold(await bench.feed())
+
+
+async def test_a_line_is_bounded_and_one_unit_a_place(bench: Bench) -> None:
+    await bench.open(bench.spec((0, 0), limit=2, waitlist=3))
+    assert (await bench.buy("ann", "c0", (0, 2))).outcome is Outcome.SOLD_OUT
+    assert (await bench.buy("ann", "c0", (0, 1), (1, 1))).outcome is Outcome.SOLD_OUT
+    assert (await bench.buy("ann", "c1")).outcome is Outcome.WAITING
+    assert (await bench.buy("ann", "c2", (1, 1))).outcome is Outcome.WAITING
+    assert (await bench.buy("ann", "c3")).outcome is Outcome.SOLD_OUT, "no more places than his limit"
+    verdicts, _ = await bench.ledger.reserve("s1", [order("bob", "c1"), order("cat", "c1")])
+    assert places(verdicts) == [("waiting", 1), ("sold_out", 0)]
+    fold(await bench.feed())
+
+
+async def test_a_head_now_over_its_limit_is_skipped(bench: Bench) -> None:
+    await bench.open(bench.spec((1, 5), limit=1, waitlist=9))
+    eve = id_of(await bench.buy("eve", "c1"))
+    for user in ("ann", "bob"):
+        assert (await bench.buy(user, "c1")).outcome is Outcome.WAITING
+    assert (await bench.buy("ann", "c2", (1, 1))).outcome is Outcome.RESERVED
+    await bench.ledger.release(eve, command_id="r")
+    assert [one.state.value for one in await bench.ledger.reservations_of("s1", "ann")] == [
+        "released",
+        "held",
+    ]
+    assert [one.state.value for one in await bench.ledger.reservations_of("s1", "bob")] == ["held"]
+    rows = (await bench.feed())[-2:]
+    assert isinstance(rows[0], Skipped) and rows[0].refs == (Ref("ann", 0),)
+    assert isinstance(rows[1], Served) and rows[1].refs == (Ref("bob", 0),)
+    fold(await bench.feed())
+
+
+async def test_leaving_the_line(bench: Bench) -> None:
+    await bench.open(bench.spec((0,), waitlist=2))
+    ann, bob = [id_of(await bench.buy(user, "c1")) for user in ("ann", "bob")]
+    with pytest.raises(WrongStateError):
+        await bench.ledger.confirm(ann, command_id="p")
+    assert (await bench.ledger.release(ann, command_id="r", user_id="ann")).changed
+    assert (await bench.buy("bob", "c1")).ahead == 0
+    assert (await bench.buy("cat", "c1")).ahead == 1
+    await bench.ledger.adjust("s1", "i0", 1, actor="eve", reason="", command_id="a1")
+    assert (await bench.ledger.reservation(bob)).state is ReservationState.HELD
+    fold(await bench.feed())
+
+
+@pytest.mark.parametrize("how", ["closed", "clock", "frozen"])
+async def test_the_line_closes_with_the_sale(bench: Bench, how: str) -> None:
+    await bench.open(bench.spec((1,), waitlist=2))
+    ann, bob = [id_of(await bench.buy(user, "c1")) for user in ("ann", "bob")]
+    match how:
+        case "closed":
+            await bench.ledger.close("s1", actor="eve", command_id="x")
+        case "clock":
+            await bench.advance(SALE_MS)
+        case "frozen":
+            await bench.ledger.freeze("s1", actor="eve", command_id="x")
+    await bench.ledger.expire("s1")
+    if how != "clock":
+        await bench.ledger.release(ann, command_id="r")
+    assert units(await bench.ledger.view("s1")) == (1, 0, 0)
+    assert (await bench.ledger.reservation(bob)).state is ReservationState.WAITING
+    assert (await bench.ledger.release(bob, command_id="r")).changed
+    fold(await bench.feed())
+
+
+async def test_serving_is_bounded_and_nobody_overtakes_those_it_did_not_reach(bench: Bench) -> None:
+    await bench.open(bench.spec((1, 9), waitlist=1_000))
+    late = id_of(await bench.buy("late", "c1"))
+    await bench.ledger.release(late, command_id="r")
+    await bench.buy("ann", "c1")
+    for call in range(4):
+        batch = [order(f"u{call}-{number}", "c") for number in range(120)]
+        verdicts, _ = await bench.ledger.reserve("s1", batch)
+        assert [verdict.ahead for verdict in verdicts] == list(range(120 * call, 120 * (call + 1)))
+    view = await bench.ledger.adjust("s1", "i0", 900, actor="eve", reason="", command_id="a1")
+    assert units(view) == (800, 101, 0)
+    new = await bench.buy("new", "c1")
+    assert (new.outcome, new.ahead) == (Outcome.WAITING, 280), "its own call has served a hundred first"
+    assert (await bench.buy("new", "c2", (0, 1), (1, 1))).outcome is Outcome.SOLD_OUT
+    paid = await bench.ledger.confirm(late, command_id="p")
+    assert paid.reservation.state is ReservationState.REFUND_DUE
+    assert units(paid.view) == (419, 482, 0), "when it was decided 81 waited; then they were served too"
+    assert not (await bench.ledger.expire("s1")).more
+    assert (await bench.buy("dan", "c1")).outcome is Outcome.RESERVED
+    fold(await bench.feed())
 
 
 # What a ledger refuses

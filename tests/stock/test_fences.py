@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
+from liveserver.stock import limits
 from liveserver.stock.feed import read_feed
 from liveserver.stock.fold import fold
 from liveserver.stock.ledger import ACT_WITHIN_MS, ValkeyLedger
@@ -123,6 +124,25 @@ async def test_a_process_that_saw_nothing_goes_by_the_others_freeze(valkey_bench
     verdicts, _ = await other.reserve("s1", [order("ann", "c1")])
     assert verdicts[0].outcome is Outcome.FROZEN
     assert [row.seen for row in await bench.feed() if isinstance(row, Frozen)] == [f"{view.epoch}-2"]
+
+
+async def test_a_sale_of_a_newer_version_is_left_alone(valkey_bench: ValkeyBench) -> None:
+    """An older process, still running beside newer ones, doesn't know all that such a sale keeps."""
+    bench = valkey_bench
+    await bench.open(bench.spec((9,)))
+    verdict = await bench.buy("ann", "c1")
+    assert verdict.reservation is not None
+    meta = keys_of("s1")[0]
+    await bench.client.hset(meta, "format", limits.FORMAT + 1)
+    before = await bench.client.dump(meta)
+    with pytest.raises(LedgerUnavailableError, match="newer version"):
+        await bench.buy("bob", "c1")
+    with pytest.raises(LedgerUnavailableError, match="newer version"):
+        await bench.ledger.confirm(verdict.reservation.reservation_id, command_id="p")
+    assert await bench.client.dump(meta) == before
+    assert (await bench.ledger.lookup("s1", "ann", "c1")) == verdict.reservation
+    await bench.client.hset(meta, "format", limits.FORMAT)
+    assert (await bench.buy("bob", "c1")).outcome is Outcome.RESERVED
 
 
 async def test_nothing_is_opened_on_what_is_left_of_a_lost_sale(valkey_bench: ValkeyBench) -> None:

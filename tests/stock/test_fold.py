@@ -28,6 +28,9 @@ from liveserver.stock.rows import (
     Resumed,
     Returned,
     Row,
+    Served,
+    Skipped,
+    Waited,
 )
 
 EPOCH = 1_000
@@ -177,6 +180,63 @@ def test_a_kind_it_cannot_fold_is_reported_not_skipped() -> None:
     with pytest.raises(BrokenLawError) as broken:
         fold([OPENED, gift])
     assert (broken.value.law, broken.value.where) == (Law.UNKNOWN_KIND, "1000-2")
+
+
+LINE_SPEC = SaleSpec("s1", (SaleItem("red", 1), SaleItem("blue", 1)), 2, EPOCH, EPOCH + 500, HOLD_MS, 2)
+CAT, DAN = Ref("cat", 0), Ref("dan", 0)
+WAITING: list[AnyRow] = [
+    Opened(epoch=EPOCH, first=1, last=1, at_ms=EPOCH, spec=LINE_SPEC, command_id="o1"),
+    reserved(2, 10, Granted(ANN, "c1", ((0, 1),))),
+    Waited(
+        epoch=EPOCH, first=3, last=4, at_ms=EPOCH + 20,
+        orders=(Granted(BOB, "c1", ((0, 1),)), Granted(CAT, "c1", ((0, 1),))),
+    ),
+]  # fmt: skip
+BACK = one(Released, 5, 30, ref=ANN, command_id="r")
+
+
+def served(first: int, *refs: Ref, due: int = HOLD_MS) -> Served:
+    last = first + len(refs) - 1
+    at_ms = EPOCH + 30
+    return Served(epoch=EPOCH, first=first, last=last, at_ms=at_ms, due_ms=at_ms + due, refs=refs)
+
+
+def test_a_line_is_served_in_its_order_and_a_place_is_left() -> None:
+    waiting = fold(WAITING)
+    assert (waiting.available, waiting.held) == ([0, 1], [1, 0])
+    assert waiting.line == [{BOB: 3, CAT: 4}, {}]
+    assert packed_buyer(waiting.buyers["cat"]) == "0;c1 0=1 w0;"
+    first = fold([*WAITING, BACK, served(6, BOB)])
+    assert (first.available, first.held, first.line) == ([0, 1], [1, 0], [{CAT: 4}, {}])
+    assert packed_buyer(first.buyers["bob"]) == f"1;c1 0=1 h{EPOCH + 130};"
+    assert (EPOCH, 6) in first.calls
+    left = fold([*WAITING, one(Released, 5, 30, ref=BOB, command_id="r")])
+    assert (left.line, left.available) == ([{CAT: 4}, {}], [0, 1])
+    assert left.state[BOB] is ReservationState.RELEASED
+
+
+@pytest.mark.parametrize(
+    ("feed", "law", "where"),
+    [
+        ([*WAITING, BACK, served(6, CAT)], Law.LINE, "1000-6"),
+        ([*WAITING, BACK, served(6, ANN)], Law.LINE, "1000-6"),
+        ([*WAITING, BACK, served(6, DAN)], Law.PLACE, "1000-6"),
+        ([*WAITING, BACK, served(6, BOB, due=1)], Law.DUE, "1000-6"),
+        ([*WAITING, BACK, served(6, BOB, CAT)], Law.NEGATIVE, "1000-7"),
+        ([*WAITING, BACK, reserved(6, 30, Granted(DAN, "c1", ((0, 1),)))], Law.LINE, "1000-6"),
+        ([*WAITING, BACK, one(ConfirmedLate, 6, 31, ref=ANN, command_id="p")], Law.LINE, "1000-6"),
+        ([*WAITING, one(Skipped, 5, 30, refs=(BOB,))], Law.LINE, "1000-5"),
+        ([*WAITING, one(Waited, 5, 30, orders=(Granted(DAN, "c1", ((0, 1),)),))], Law.LINE, "1000-5"),
+        ([*WAITING[:2], one(Waited, 3, 30, orders=(Granted(DAN, "c1", ((0, 2),)),))], Law.LINE, "1000-3"),
+        ([*WAITING[:2], one(Waited, 3, 30, orders=(Granted(DAN, "c1", ((1, 1),)),))], Law.LINE, "1000-3"),
+        ([*WAITING, one(Closed, 5, 30, actor="", command_id=""), served(6, BOB)], Law.WINDOW, "1000-6"),
+        ([*WAITING, one(Confirmed, 5, 30, ref=BOB, command_id="p")], Law.TRANSITION, "1000-5"),
+    ],
+)  # fmt: skip
+def test_the_first_row_that_overtakes_is_named(feed: list[AnyRow], law: Law, where: str) -> None:
+    with pytest.raises(BrokenLawError) as broken:
+        fold(feed)
+    assert (broken.value.law, broken.value.where) == (law, where)
 
 
 def test_negative_is_seen_inside_a_row() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+import msgspec
 import pytest
 
 from liveserver.stock import limits
@@ -52,6 +53,12 @@ def test_an_order_of_an_unknown_item_is_for_the_store_to_refuse(latch: SoldOutLa
     latch.learn(view(5, 0), NOW)
     assert latch.sold_out("s1", order("ann", "c1", (0, 1), (9, 1)), NOW) is None
     assert latch.sold_out("s2", order("ann", "c1"), NOW) is None
+
+
+def test_a_sale_with_a_line_is_not_latched(latch: SoldOutLatch) -> None:
+    """Who comes too late there may take a place in line, and only the store knows whether one is left."""
+    latch.learn(msgspec.structs.replace(view(5, 0), waitlist=1), NOW)
+    assert latch.sold_out("s1", order("ann", "c1"), NOW) is None
 
 
 def test_a_newer_view_clears_it_and_an_older_one_does_nothing(latch: SoldOutLatch) -> None:

@@ -73,7 +73,7 @@ def test_a_script_says_what_it_takes_answers_costs_and_mirrors(name: str) -> Non
 
 def test_a_sale_lives_in_one_slot() -> None:
     keys = scripts.keys_of("s:1")
-    assert len(set(keys)) == len(keys) == 5
+    assert len(set(keys)) == len(keys) == 6
     assert {key[: key.index("}") + 1] for key in keys} == {"{sale:s:1}"}
     assert scripts.feed_key("s:1") == "{sale:s:1}:feed"
     for key in keys:

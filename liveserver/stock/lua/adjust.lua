@@ -2,7 +2,7 @@
 -- Units are added to or taken from an item, at most once per command id. Mirrors ModelSale.adjust.
 -- KEYS  as common.lua
 -- ARGV  1..6 as common.lua, 7 item number, 8 delta, 9 actor, 10 reason, 11 command id
--- Answers  {'ok', view}             done, now or before
+-- Answers  {'ok', view, lined}      done, now or before; lined: who was served or skipped then, as `told`
 --          {'sale_conflict'}        this command id asked for something else before
 --          {'closed'}  {'too_many_adjusts'}  {'below_held', available}
 --          or a refusal of common.lua
@@ -22,4 +22,5 @@ redis.call('HSET', ADJUSTS, command, asked)
 add(sale, AVAILABLE, item, delta)
 add(sale, 'adjusted', item, delta)
 save(sale)
-return { 'ok', view_of(sale) }
+serve_line(sale)
+return { 'ok', view_of(sale), sale.lined }

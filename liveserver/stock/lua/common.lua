@@ -1,15 +1,17 @@
 -- Shared by the scripts of a sale. The ledger puts before each of them, in this order: the constants of
--- limits.py (BUYER_RECORDS_MAX, ADJUSTS_MAX, SWEEP_ORDERS, SKEW_MS_MAX), the table of transitions.py
--- (NEXT, COUNTED), and this file. The keys and the feed's rows are described in FEED.md.
+-- limits.py (BUYER_RECORDS_MAX, ADJUSTS_MAX, SERVED_MAX, SWEEP_ORDERS, FORMAT, SKEW_MS_MAX), the table of
+-- transitions.py (NEXT, COUNTED), and this file. The keys and the feed's rows are described in FEED.md.
 --
 -- The scripts that write take
 --   KEYS  1 {sale:ID}:meta  2 {sale:ID}:buyers  3 {sale:ID}:feed  4 {sale:ID}:due  5 {sale:ID}:adjusts
+--         6 {sale:ID}:line
 --   ARGV  1 epoch the caller knows     2 highest seq it has seen in it
 --         3 run id of the server it reckons with     4 '1' if in that run every write is on disk, else '0'
 --         5 now, as its clock says     6 the last ms at which this call may still act
 --         7… the script's own
 -- and answer, beside their own, one of these, all of which mean that nothing else was done:
 --   {'unknown'}             no such sale
+--   {'format'}              a newer version opened the sale, and keeps what this one doesn't know of
 --   {'newer'}               the sale is of a newer epoch: look again
 --   {'restarted', run}      the server runs under another run id: read its facts again
 --   {'late', now}           the call came after its last ms
@@ -19,7 +21,8 @@
 -- Integers stay below 1e14, so Lua's own number to string is exact. Every loop is over a bounded list: the
 -- orders of one call (at most 128), the items of a sale (32), the records of a buyer (64), one sweep.
 
-local META, BUYERS, FEED, DUE, ADJUSTS = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local META, BUYERS, FEED, DUE, ADJUSTS, LINE = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local SPAN = 1099511627776 -- 2^40, above every seq: who waits for item i has a score from i * SPAN
 local HELD, AVAILABLE = 'held', 'available'
 local FIELD = { available = 'a', held = 'h', confirmed = 'c', adjusted = 'd' }
 
@@ -38,12 +41,13 @@ end
 -- The sale as it stands: numbers, and per counter a table by item number. nil: no such sale.
 local function load()
   local got = redis.call('HMGET', META, 'epoch', 'seq', 'now', 'status', 'limit', 'hold', 'opens', 'closes',
-    'n', 'run', 'pinned_ms', 'safe', 'frozen')
+    'n', 'run', 'pinned_ms', 'safe', 'frozen', 'waitlist', 'format')
   if not got[1] then return nil end
   local sale = {
     epoch = tonumber(got[1]), seq = tonumber(got[2]), now = clock(got[3], got[11]), status = got[4],
     limit = tonumber(got[5]), hold = tonumber(got[6]), opens = tonumber(got[7]), closes = tonumber(got[8]),
     n = tonumber(got[9]), run = got[10], safe = got[12], frozen = got[13] == '1', touched = {},
+    format = tonumber(got[15] or 1), waitlist = tonumber(got[14] or 0), waiting = {}, lined = {}, line_more = false,
     available = {}, held = {}, confirmed = {}, adjusted = {},
   }
   local fields = {}
@@ -122,7 +126,7 @@ end
 -- ModelSale._asked_before, of an adjust, a pause or a resume. Nil: it is new; else what to answer.
 local function asked_before(sale, command, asked)
   local known = redis.call('HGET', ADJUSTS, command)
-  if known == asked then return { 'ok', view_of(sale) } end
+  if known == asked then return { 'ok', view_of(sale), {} } end
   if known then return { 'sale_conflict' } end
   if sale.status == 'closed' then return { 'closed' } end
   if redis.call('HLEN', ADJUSTS) >= ADJUSTS_MAX then return { 'too_many_adjusts' } end
@@ -135,6 +139,7 @@ local function begin()
   local sale = load()
   if not sale then return nil, { 'unknown' } end
   local epoch, seen = tonumber(ARGV[1]), tonumber(ARGV[2])
+  if sale.format > FORMAT then return nil, { 'format' } end
   if sale.epoch > epoch then return nil, { 'newer' } end
   local run = server_run()
   if run ~= ARGV[3] then return nil, { 'restarted', run } end
@@ -171,8 +176,8 @@ local function record_at(value, place)
 end
 
 -- ModelSale._end: moves the record's units and answers the buyer's new value. `keep`: what is freed still
--- counts against the buyer's limit.
-local function end_record(sale, value, record, ending, keep)
+-- counts against the buyer's limit. `due`: a new one.
+local function end_record(sale, value, record, ending, keep, due)
   local before, after = record.state, NEXT[ending][record.state]
   local source, target = COUNTED[before] or AVAILABLE, COUNTED[after] or AVAILABLE
   local used = tonumber(string.match(value, '^%d+'))
@@ -182,7 +187,7 @@ local function end_record(sale, value, record, ending, keep)
     if COUNTED[before] and not COUNTED[after] and not keep then used = used - units end
     if COUNTED[after] and not COUNTED[before] then used = used + units end
   end)
-  record.state = after
+  record.state, record.due = after, due or record.due
   return used .. string.sub(value, string.find(value, ';', 1, true), record.from - 1)
     .. record.command .. ' ' .. record.lines .. ' ' .. after .. record.due .. string.sub(value, record.to)
 end
@@ -190,6 +195,73 @@ end
 -- 'user place command lines <state><due>', as every script that names a reservation answers it
 local function told(user, place, record)
   return user .. ' ' .. place .. ' ' .. record.command .. ' ' .. record.lines .. ' ' .. record.state .. record.due
+end
+
+-- How many wait for an item. O(log n), once a call.
+local function waiting(sale, item)
+  if sale.waitlist == 0 then return 0 end
+  if not sale.waiting[item] then
+    sale.waiting[item] = redis.call('ZCOUNT', LINE, item * SPAN, (item + 1) * SPAN - 1)
+  end
+  return sale.waiting[item]
+end
+
+-- A call's holds, by its row, to be swept when they are due.
+local function add_due(sale, due, seq)
+  redis.call('ZADD', DUE, due, sale.epoch .. '-' .. string.format('%012d', seq))
+end
+
+-- ModelSale.serve: what is free goes to the heads of the lines, with their own time to pay; a head over its
+-- limit is skipped. A step of its own, the last of every script that frees units. `sale.lined` gets both, as
+-- `told`; `sale.line_more` says that SERVED_MAX heads ended it. O(SERVED_MAX * log n).
+local function serve_line(sale)
+  sale.line_more = false
+  if sale.waitlist == 0 or status_of(sale) ~= 'open' then return end
+  local due, left, known = sale.now + sale.hold, SERVED_MAX, {}
+  local gone, served, skipped = {}, {}, {}
+  for item = 0, sale.n - 1 do
+    if left > 0 and sale.available[item] > 0 and waiting(sale, item) > 0 then
+      local heads = redis.call('ZRANGE', LINE, item * SPAN, (item + 1) * SPAN - 1, 'BYSCORE', 'LIMIT', 0, left)
+      local users, places = {}, {}
+      for k = 1, #heads do
+        local user, place = string.match(heads[k], '^(%S+) (%d+)$')
+        users[k], places[k] = user, tonumber(place)
+      end
+      local values = redis.call('HMGET', BUYERS, unpack(users))
+      for k = 1, #heads do
+        if sale.available[item] == 0 then break end
+        left = left - 1
+        local user = users[k]
+        local value = known[user] or values[k]
+        local record = record_at(value, places[k])
+        if sale.limit > 0 and tonumber(string.match(value, '^%d+')) + 1 > sale.limit then
+          known[user] = end_record(sale, value, record, 'skip')
+          skipped[#skipped + 1] = heads[k]
+        else
+          known[user] = end_record(sale, value, record, 'serve', false, due)
+          served[#served + 1] = heads[k]
+        end
+        gone[#gone + 1] = heads[k]
+        sale.lined[#sale.lined + 1] = told(user, places[k], record)
+        sale.waiting[item] = sale.waiting[item] - 1
+      end
+    end
+  end
+  sale.line_more = left == 0
+  if #gone == 0 then return end
+  if #skipped > 0 then feed_row(sale, 'skip', #skipped, 'reservations', table.concat(skipped, '\n')) end
+  if #served > 0 then
+    feed_row(sale, 'serve', #served, 'due', due, 'reservations', table.concat(served, '\n'))
+    add_due(sale, due, sale.seq)
+  end
+  local changed, n = {}, 0
+  for user, value in pairs(known) do
+    changed[n + 1], changed[n + 2] = user, value
+    n = n + 2
+  end
+  redis.call('HSET', BUYERS, unpack(changed))
+  save(sale)
+  redis.call('ZREM', LINE, unpack(gone))
 end
 
 -- Who was granted what by these calls (members of `due`), until they granted SWEEP_ORDERS orders: users,
@@ -207,6 +279,10 @@ local function granted_by(calls)
         for user, place in string.gmatch(entry[2][f + 1], '([^ \n]+) (%d+) [^\n]+') do
           users[#users + 1], places[#places + 1] = user, tonumber(place)
         end
+      elseif entry[2][f] == 'reservations' then
+        for user, place in string.gmatch(entry[2][f + 1], '([^ \n]+) (%d+)') do
+          users[#users + 1], places[#places + 1] = user, tonumber(place)
+        end
       end
     end
   end
@@ -218,7 +294,10 @@ end
 -- O(log n + r), r the orders of the calls swept (below SWEEP_ORDERS + 128).
 local function sweep(sale)
   local due = redis.call('ZRANGE', DUE, '-inf', sale.now, 'BYSCORE', 'LIMIT', 0, SWEEP_ORDERS + 1)
-  if #due == 0 then return {}, 0 end
+  if #due == 0 then
+    serve_line(sale)
+    return {}, sale.line_more and 1 or 0
+  end
   local users, places, swept = granted_by(due)
   local values, known, rows, expired, changed = redis.call('HMGET', BUYERS, unpack(users)), {}, {}, {}, {}
   for k = 1, #users do
@@ -239,7 +318,8 @@ local function sweep(sale)
     save(sale)
   end
   redis.call('ZREM', DUE, unpack(due, 1, swept))
-  return expired, #due > swept and 1 or 0
+  serve_line(sale)
+  return expired, (#due > swept or sale.line_more) and 1 or 0
 end
 
 -- ModelSale._payment: which end a payment is.
@@ -248,7 +328,7 @@ local function payment(sale, value, record)
   local asked, enough = 0, sale.status == 'open' or sale.status == 'paused'
   each_line(record.lines, function(item, units)
     asked = asked + units
-    if sale.available[item] < units then enough = false end
+    if sale.available[item] < units or waiting(sale, item) > 0 then enough = false end
   end)
   if sale.limit > 0 and tonumber(string.match(value, '^%d+')) + asked > sale.limit then enough = false end
   return enough and 'confirm_late' or 'refund_due'
@@ -276,11 +356,14 @@ local function finish(ending, limit)
     expired[#expired + 1] = told(user, place, record)
     redis.call('HSET', BUYERS, user, value)
     save(sale)
+    serve_line(sale)
+    value = redis.call('HGET', BUYERS, user)
     record = record_at(value, place)
   end
   if ending == 'confirm' then ending = payment(sale, value, record) end
   if NEXT[ending][record.state] then
     if ending == 'confirm' and sale.frozen then return { 'frozen' } end
+    local waited = NEXT.serve[record.state]
     value = end_record(sale, value, record, ending, limit == 'kept')
     if limit then
       feed_row(sale, ending, 1, 'reservation', named, 'command', command, 'limit', limit)
@@ -290,6 +373,8 @@ local function finish(ending, limit)
     redis.call('HSET', BUYERS, user, value)
     save(sale)
     changed = 1
+    if waited then redis.call('ZREM', LINE, named) end
+    serve_line(sale)
   end
-  return { 'ok', view_of(sale), told(user, place, record), changed, expired }
+  return { 'ok', view_of(sale), told(user, place, record), changed, expired, sale.lined }
 end

@@ -4,6 +4,7 @@
 -- ARGV  1 now, as the caller's clock says   2 the last ms at which this call may still act
 --       3 limit per user   4 hold ms   5 opens ms   6 closes ms   7 command id   8 number of items
 --       9 items, 'id=stock id=stock'   10 '1' if in this run of the server every write is on disk, else '0'
+--       11 places in line
 -- Answers  {'ok', view}          opened, or opened before with an equal specification
 --          {'sale_conflict'}     opened before with another, or rows or buyers are there without their sale
 --          {'late', now} {'skew', now}
@@ -11,15 +12,16 @@
 
 local known = load()
 if known then
-  local got = redis.call('HMGET', META, 'limit', 'hold', 'opens', 'closes', 'items')
-  if got[1] == ARGV[3] and got[2] == ARGV[4] and got[3] == ARGV[5] and got[4] == ARGV[6] and got[5] == ARGV[9] then
+  local got = redis.call('HMGET', META, 'limit', 'hold', 'opens', 'closes', 'items', 'waitlist')
+  if got[1] == ARGV[3] and got[2] == ARGV[4] and got[3] == ARGV[5] and got[4] == ARGV[6] and got[5] == ARGV[9]
+    and got[6] == ARGV[11] then
     return { 'ok', view_of(known) }
   end
   return { 'sale_conflict' }
 end
 
 -- Something of this sale was lost: nobody sells on top of what is left.
-if redis.call('EXISTS', BUYERS, FEED, DUE, ADJUSTS) > 0 then return { 'sale_conflict' } end
+if redis.call('EXISTS', BUYERS, FEED, DUE, ADJUSTS, LINE) > 0 then return { 'sale_conflict' } end
 
 local now = clock(0, redis.call('HGET', META, 'pinned_ms'))
 if now > tonumber(ARGV[2]) then return { 'late', now } end
@@ -41,8 +43,8 @@ for stock in string.gmatch(ARGV[9], '=(%d+)') do
   i = i + 1
 end
 feed_row(sale, 'open', 1, 'items', ARGV[9], 'limit', ARGV[3], 'hold', ARGV[4], 'opens', ARGV[5],
-  'closes', ARGV[6], 'command', ARGV[7])
+  'closes', ARGV[6], 'command', ARGV[7], 'waitlist', ARGV[11])
 redis.call('HSET', META, 'epoch', sale.epoch, 'limit', ARGV[3], 'hold', ARGV[4], 'opens', ARGV[5],
-  'closes', ARGV[6], 'n', n, 'items', ARGV[9])
+  'closes', ARGV[6], 'n', n, 'items', ARGV[9], 'waitlist', ARGV[11], 'format', FORMAT)
 save(sale)
 return { 'ok', view_of(sale) }

@@ -2,15 +2,16 @@
 -- Many orders in one step; the batch means what its orders mean one by one. Mirrors ModelSale.reserve.
 -- KEYS  as common.lua
 -- ARGV  1..6 as common.lua, then two per order: user, 'command lines' (lines as in FEED.md)
--- Answers  {'ok', view, due, answers, expired} or a refusal of common.lua
+-- Answers  {'ok', view, due, answers, expired, lined} or a refusal of common.lua
 --   due      ms: of every hold granted by this call
 --   answers  one per order: an integer, 1 sold_out, 2 limit_reached, 3 not_started, 4 paused, 5 frozen,
 --            6 closed, 7 conflict, 16 + place: reserved now; or, for a command id granted before, that
---            reservation as it now is, as `told`
---   expired  what was found due on the way, as `told`
--- Each order granted is one seq, in order; the last is the view's.
--- O(orders + items), with one HMGET, XADD, two HSET and one ZADD for all of them; a buyer's earlier
--- records add their length.
+--            reservation as it now is, as `told`; of one who waits, new or known: {told, how many stand
+--            before him, 1 if it is new}
+--   expired, lined  what was found due on the way; who was served in line then, or skipped; as `told`
+-- Each order granted or put in line is one seq, in order; the last is the view's.
+-- O(orders + items), with one HMGET, XADD, two HSET and one ZADD for all of them (where some are granted
+-- and some wait: an XADD for each run of them); a buyer's earlier records add their length.
 
 local sale, refusal = begin()
 if refusal then return refusal end
@@ -23,6 +24,7 @@ local due = sale.now + sale.hold
 local ending = ' h' .. due .. ';'
 local find, match, sub, gsub = string.find, string.match, string.sub, string.gsub
 local limit, available, held = sale.limit, sale.available, sale.held
+local has_line = sale.waitlist > 0
 
 local users, n = {}, 0
 for k = 7, #ARGV, 2 do
@@ -31,8 +33,9 @@ for k = 7, #ARGV, 2 do
 end
 local stored = redis.call('HMGET', BUYERS, unpack(users))
 local values = {} -- buyers changed by this very call
-local rows, answers = {}, {}
+local runs, answers = {}, {} -- a run: orders granted in a row, or put in line in a row
 local moved = {} -- item numbers whose counters this call changes; they are written down once, at the end
+local in_line, ahead_of -- ahead_of: of those put in line by this very call
 
 -- The lines behind 'command ' as { item, units }, and their sum; the orders of a call want much the same.
 local parsed = {}
@@ -50,6 +53,41 @@ local function lines_of(packed)
   return lines
 end
 
+local function take(waits, row)
+  local run = runs[#runs]
+  if not run or run.waits ~= waits then
+    run = { waits = waits, items = {} }
+    runs[#runs + 1] = run
+  end
+  run[#run + 1] = row
+  return run
+end
+
+-- ModelSale._told, of one who waits.
+local function waits_as(user, place, record, new)
+  local named = user .. ' ' .. place
+  local ahead = ahead_of and ahead_of[named]
+  if not ahead then
+    local score = tonumber(redis.call('ZSCORE', LINE, named))
+    ahead = redis.call('ZCOUNT', LINE, score - score % SPAN, score) - 1
+  end
+  return { told(user, place, record), ahead, new }
+end
+
+-- ModelSale._may_wait, and it takes its place.
+local function wait(user, value, packed, item, used, place)
+  in_line = in_line or redis.call('ZCARD', LINE)
+  local _, places = gsub(value or '', ' w0;', '')
+  if in_line >= sale.waitlist or (limit > 0 and used + 1 + places > limit) then return SOLD_OUT end
+  ahead_of = ahead_of or {}
+  ahead_of[user .. ' ' .. place] = waiting(sale, item)
+  in_line, sale.waiting[item] = in_line + 1, sale.waiting[item] + 1
+  values[user] = used .. (value and sub(value, find(value, ';', 1, true), -1) or ';') .. packed .. ' w0;'
+  local run = take(true, user .. ' ' .. place .. ' ' .. packed)
+  run.items[#run] = item
+  return waits_as(user, place, record_at(values[user], place), 1)
+end
+
 -- An order never seen before, of an open sale.
 local function purchase(user, value, packed)
   local used, place = 0, 0
@@ -60,20 +98,24 @@ local function purchase(user, value, packed)
   end
   local lines, enough = lines_of(packed), true
   for l = 1, #lines do
-    if available[lines[l][1]] < lines[l][2] then enough = false end
+    local item, units = lines[l][1], lines[l][2]
+    if available[item] < units or (has_line and waiting(sale, item) > 0) then enough = false end
   end
   if (limit > 0 and used + lines.sum > limit) or place >= BUYER_RECORDS_MAX then return LIMIT_REACHED end
-  if not enough then return SOLD_OUT end
+  if not enough then
+    if has_line and lines.sum == 1 then return wait(user, value, packed, lines[1][1], used, place) end
+    return SOLD_OUT
+  end
   for l = 1, #lines do
     local item, units = lines[l][1], lines[l][2]
     available[item], held[item], moved[item] = available[item] - units, held[item] + units, true
   end
   if value then
     values[user] = (used + lines.sum) .. sub(value, find(value, ';', 1, true), -1) .. packed .. ending
-    rows[#rows + 1] = user .. ' ' .. place .. ' ' .. packed
+    take(false, user .. ' ' .. place .. ' ' .. packed)
   else
     values[user] = lines.first .. packed .. ending
-    rows[#rows + 1] = user .. ' 0 ' .. packed
+    take(false, user .. ' 0 ' .. packed)
   end
   return RESERVED + place
 end
@@ -85,7 +127,8 @@ for k = 1, n do
   if known then
     if sub(value, known + 1, known + #packed + 1) == packed .. ' ' then
       local _, place = gsub(sub(value, 1, known - 1), ';', ';')
-      answers[k] = told(user, place, record_at(value, place))
+      local record = record_at(value, place)
+      answers[k] = NEXT.serve[record.state] and waits_as(user, place, record, 0) or told(user, place, record)
     else
       answers[k] = CONFLICT
     end
@@ -94,8 +137,15 @@ for k = 1, n do
   end
 end
 
-if #rows > 0 then
-  feed_row(sale, 'reserve', #rows, 'due', due, 'orders', table.concat(rows, '\n'))
+if #runs > 0 then
+  for _, run in ipairs(runs) do
+    if run.waits then
+      feed_row(sale, 'wait', #run, 'orders', table.concat(run, '\n'))
+    else
+      feed_row(sale, 'reserve', #run, 'due', due, 'orders', table.concat(run, '\n'))
+    end
+    run.last = sale.seq
+  end
   local changed, at = {}, 0
   for user, value in pairs(values) do
     changed[at + 1], changed[at + 2] = user, value
@@ -106,6 +156,11 @@ if #rows > 0 then
     sale.touched['a' .. item], sale.touched['h' .. item] = available[item], held[item]
   end
   save(sale)
-  redis.call('ZADD', DUE, due, sale.epoch .. '-' .. string.format('%012d', sale.seq))
+  for _, run in ipairs(runs) do
+    if not run.waits then add_due(sale, due, run.last) end
+    for k, item in pairs(run.items) do
+      redis.call('ZADD', LINE, item * SPAN + run.last - #run + k, match(run[k], '^%S+ %d+'))
+    end
+  end
 end
-return { 'ok', view_of(sale), due, answers, expired }
+return { 'ok', view_of(sale), due, answers, expired, sale.lined }

@@ -2,7 +2,8 @@
 -- A sale is paused or resumed, at most once per command id. Mirrors ModelSale.switch.
 -- KEYS  as common.lua
 -- ARGV  1..6 as common.lua, 7 'pause' or 'resume', 8 actor, 9 command id
--- Answers  {'ok', view}  done, now or before (other commands may have come since)
+-- Answers  {'ok', view, lined}  done, now or before (other commands may have come since); lined: who was
+--          served or skipped then, as `told`
 --          {'sale_conflict'}  this command id asked for something else before
 --          {'closed'}  {'frozen'}  {'too_many_adjusts'}
 --          or a refusal of common.lua
@@ -20,4 +21,5 @@ feed_row(sale, kind, 1, 'actor', actor, 'command', command)
 redis.call('HSET', ADJUSTS, command, asked)
 sale.status = kind == 'pause' and 'paused' or 'open'
 save(sale)
-return { 'ok', view_of(sale) }
+serve_line(sale)
+return { 'ok', view_of(sale), sale.lined }

@@ -3,7 +3,7 @@
 // Invariant: a reservation that has ended is never shown as held again, whatever comes late.
 
 const KEPT_MAX = 256;
-const RANK = { held: 0, released: 1, expired: 1, confirmed: 2, refund_due: 3, returned: 3 };
+const RANK = { waiting: -1, held: 0, released: 1, expired: 1, confirmed: 2, refund_due: 3, returned: 3 };
 
 export class Reservations {
   #byId = new Map();
