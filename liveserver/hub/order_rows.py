@@ -11,7 +11,9 @@ from liveserver.stock.rows import (
     AnyRow,
     Confirmed,
     ConfirmedLate,
+    Corrected,
     Expired,
+    Recovered,
     Ref,
     RefundDue,
     Released,
@@ -53,6 +55,16 @@ def changes_of(sale_id: str, row: AnyRow) -> Iterator[Changed]:
             refs, state = [row.ref], ReservationState.RETURNED
         case Expired():
             refs, state = list(row.refs), ReservationState.EXPIRED
+        case Recovered() | Corrected():
+            for nth, order in enumerate(row.orders):
+                yield Changed(
+                    place=(row.epoch, row.first + nth),
+                    at_ms=row.at_ms,
+                    user_id=order.ref.user_id,
+                    reservation_id=reservation_id(sale_id, order.ref.user_id, order.ref.place),
+                    state=order.state,
+                )
+            return
         case _:
             return
     for nth, ref in enumerate(refs):

@@ -27,24 +27,5 @@ local now = clock(0, redis.call('HGET', META, 'pinned_ms'))
 if now > tonumber(ARGV[2]) then return { 'late', now } end
 if math.abs(now - tonumber(ARGV[1])) > SKEW_MS_MAX then return { 'skew', now } end
 
-local n = tonumber(ARGV[8])
-local sale = {
-  epoch = now, seq = 0, now = now, status = 'open', run = server_run(), safe = ARGV[10], n = n,
-  opens = tonumber(ARGV[5]), closes = tonumber(ARGV[6]), touched = {},
-  available = {}, held = {}, confirmed = {}, adjusted = {},
-}
-local i = 0
-for stock in string.gmatch(ARGV[9], '=(%d+)') do
-  sale.available[i], sale.held[i], sale.confirmed[i], sale.adjusted[i] = 0, 0, 0, 0
-  add(sale, 'available', i, tonumber(stock))
-  add(sale, 'held', i, 0)
-  add(sale, 'confirmed', i, 0)
-  add(sale, 'adjusted', i, 0)
-  i = i + 1
-end
-feed_row(sale, 'open', 1, 'items', ARGV[9], 'limit', ARGV[3], 'hold', ARGV[4], 'opens', ARGV[5],
-  'closes', ARGV[6], 'command', ARGV[7], 'waitlist', ARGV[11])
-redis.call('HSET', META, 'epoch', sale.epoch, 'limit', ARGV[3], 'hold', ARGV[4], 'opens', ARGV[5],
-  'closes', ARGV[6], 'n', n, 'items', ARGV[9], 'waitlist', ARGV[11], 'format', FORMAT)
-save(sale)
-return { 'ok', view_of(sale) }
+local static = { ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8], ARGV[9], ARGV[11] }
+return { 'ok', view_of(create(now, now, static, ARGV[10])) }

@@ -96,12 +96,15 @@ local function purchase(user, value, packed)
     local _, separators = gsub(value, ';', ';')
     place = separators - 1
   end
+  if place < sale.base then -- places below it were told in an epoch that was lost
+    value, place = (value or '0;') .. string.rep(';', sale.base - place), sale.base
+  end
   local lines, enough = lines_of(packed), true
   for l = 1, #lines do
     local item, units = lines[l][1], lines[l][2]
     if available[item] < units or (has_line and waiting(sale, item) > 0) then enough = false end
   end
-  if (limit > 0 and used + lines.sum > limit) or place >= BUYER_RECORDS_MAX then return LIMIT_REACHED end
+  if (limit > 0 and used + lines.sum > limit) or place >= sale.base + BUYER_RECORDS_MAX then return LIMIT_REACHED end
   if not enough then
     if has_line and lines.sum == 1 then return wait(user, value, packed, lines[1][1], used, place) end
     return SOLD_OUT
