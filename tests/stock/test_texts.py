@@ -63,7 +63,9 @@ def test_a_script_says_what_it_takes_answers_costs_and_mirrors(name: str) -> Non
     header = text[: text.index("\n\n")]
     assert header.startswith("#!lua") and "\n-- KEYS" in header and "\n-- Answers" in header
     assert "\n-- O(" in header
-    mirrored = re.findall(r"(Model\w+|Fold)?\.(\w+)", header[header.index("Mirrors") : header.index("-- KEYS")])
+    mirrored = re.findall(
+        r"(Model\w+|Fold)?\.(\w+)", header[header.index("Mirrors") : header.index("-- KEYS")]
+    )
     assert mirrored
     owner = "ModelSale"
     for named, method in mirrored:
