@@ -444,7 +444,7 @@ def _together(one: _Joined) -> tuple[bool, int, bool, Position, Ref]:
 
 def rows(plan: Plan, left: Left, *, at_ms: int) -> Iterator[AnyRow]:
     """The plan as the feed will have it, from the row after ``left``'s last (or, afresh, the first) on;
-    epochs and times are the least they can be."""
+    epochs and times are the least they can be. A sale that isn't frozen yet is frozen first."""
     epoch, seq = (0, 0) if plan.afresh else (left.fold.epoch, left.fold.seq)
     at_ms = max(at_ms, left.fold.at_ms)
 
@@ -457,6 +457,7 @@ def rows(plan: Plan, left: Left, *, at_ms: int) -> Iterator[AnyRow]:
     if plan.afresh:
         epoch = plan.epoch_min
         yield row(Opened, spec=plan.spec, command_id=ACTOR)
+    if plan.afresh or not left.fold.frozen:
         yield row(Frozen, reason="lost", seen="", actor="", command_id="")
     epoch = max(epoch + 1, plan.epoch_min)
     yield row(Rebuilding, since=plan.since or epoch, base=plan.base, actor=ACTOR, command_id=ACTOR)
