@@ -1,14 +1,14 @@
 """One WebSocket connection after its handshake.
 
-Inbound bytes go through ``websockets``' Sans-I/O ``ServerProtocol``: masking, fragments, control frames,
-the closing handshake, inflating under a cap. Outbound frames are prebuilt bytes that go straight to the
-transport. This knows frames and codes; it does not know commands, rooms or who its owner is.
+Inbound bytes become messages in ``edge.frames``; the closing handshake, pongs and pauses are here. Outbound
+frames are prebuilt bytes that go straight to the transport. This knows frames and codes; it does not know
+commands, rooms or who its owner is.
 
 What holds:
 - nothing is written after the close frame: ``write`` and ``send`` then do nothing;
 - the owner hears ``closed`` exactly once, from the loop, never from inside a call of ours;
-- what a peer can make us keep is bounded: one message, ``FRAGMENTS_MAX`` fragments of it, one read's bytes
-  while reading is paused, and one pong while he does not read (RFC 6455 §5.5.3 allows answering the last).
+- what a peer can make us keep is bounded: what ``FrameReader`` keeps (one read's bytes while reading is
+  paused), and one pong while he does not read (RFC 6455 §5.5.3 allows answering the last).
 """
 
 from __future__ import annotations
@@ -22,27 +22,17 @@ import termios
 from collections.abc import Callable
 from typing import Any, cast
 
-from websockets.extensions.permessage_deflate import PerMessageDeflate
-from websockets.frames import Frame, Opcode
-from websockets.protocol import OPEN
-from websockets.server import ServerProtocol
-
+from liveserver.edge.frames import BrokenRuleError, Closing, FrameReader, Ping
 from liveserver.edge.keepalive import Keepalive
 from liveserver.edge.owner import SocketOwner
-from liveserver.edge.wire import frame_bytes
+from liveserver.edge.wire import close_bytes, echo_bytes, frame_bytes, pong_bytes
 from protocol.close import Close
 from protocol.codec import Codec
 from protocol.errors import NotOurs
-from protocol.limits import COMMAND_BYTES_MAX
 
 NOTSENT_LOWAT_BYTES = 16 * 1024  # Measured: a non-reader swallows 148 KB with it, 3.9 MB without
-FRAGMENTS_MAX = 64  # of one message; a command is at most 32 KiB, so nobody honest needs many
-READ_SLICE_BYTES = 4 * 1024  # fed at once, so a read full of tiny zip bombs inflates a little at a time
-CLOSE_REASON_BYTES_MAX = 123  # Source: RFC 6455 §5.5, 125 less the code
 
 log = logging.getLogger(__name__)
-_frames_log = logging.getLogger(f"{__name__}.frames")
-_frames_log.setLevel(logging.ERROR)  # the Sans-I/O layer tells every opening and closing otherwise
 
 
 def _dropped(_frame: bytes) -> None:
@@ -60,16 +50,13 @@ class Socket(asyncio.Protocol):
 
     __slots__ = (
         "_connections",
-        "_inbound",
         "_keepalive",
         "_kernel",
         "_owed_pong",
         "_owner",
-        "_parts",
+        "_reader",
         "_reading_paused",
         "_transport",
-        "_unread",
-        "_waiting",
         "bearer",
         "close_code",
         "closed",
@@ -113,13 +100,8 @@ class Socket(asyncio.Protocol):
         self._keepalive = keepalive
         self._connections = connections  # of the server: those to be told of a shutdown
         self._kernel = cast("sockets.socket | None", transport.get_extra_info("socket"))
-        self._inbound = ServerProtocol(state=OPEN, max_size=COMMAND_BYTES_MAX, logger=_frames_log)
-        if deflate:
-            self._inbound.extensions = [PerMessageDeflate(True, True, 15, 15)]
-        self._parts: list[bytes] = []  # of the message under way, if it came in fragments
+        self._reader = FrameReader(codec, deflate=deflate)
         self._reading_paused = False
-        self._waiting: list[bytes] = []  # read before reading was paused; a deque would cost each 0.6 KB
-        self._unread = b""  # and bytes after them
         self._owed_pong = b""
 
     def start(self, rest: bytes) -> None:
@@ -144,11 +126,8 @@ class Socket(asyncio.Protocol):
         assert code is not Close.ABNORMAL, "1006 is never on the wire"
         if self.closed:
             return
-        short = reason.encode()[:CLOSE_REASON_BYTES_MAX].decode(errors="ignore")
-        if self._inbound.state is OPEN:  # else his own close frame came in the same read
-            self._inbound.send_close(int(code), short)
+        self._transport.write(close_bytes(code, reason))
         self._ended(code)
-        self._flush()
         self.resume_reading()  # the peer's close frame waits there
 
     def abort(self, reason: str = "", code: Close = Close.ABNORMAL) -> None:
@@ -179,11 +158,7 @@ class Socket(asyncio.Protocol):
         if not self._reading_paused:
             return
         self._reading_paused = False
-        while self._waiting and not self._reading_paused:
-            self._deliver(self._waiting.pop(0))
-        if self._unread and not self._reading_paused:
-            rest, self._unread = self._unread, b""
-            self._take(rest)
+        self._read()
         if not self._reading_paused:
             self._transport.resume_reading()
 
@@ -191,10 +166,8 @@ class Socket(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self.heard_ms = self._keepalive.now_ms
-        if self._reading_paused:  # only behind the handshake, or by a transport that was in mid-read
-            self._unread += data
-        else:
-            self._take(data)
+        self._reader.feed(data)
+        self._read()
 
     def pause_writing(self) -> None:
         self.paused = True
@@ -216,8 +189,6 @@ class Socket(asyncio.Protocol):
         self._connections.discard(self)
         self._keepalive.gone(self)
         self._kernel = None  # its number may soon be another connection's
-        self._waiting.clear()
-        self._unread = b""
         try:
             self._owner.closed(self, self.close_code)
         except Exception:
@@ -249,7 +220,6 @@ class Socket(asyncio.Protocol):
             self.closed = True
             self.close_code = int(code)
             self.write = _dropped
-            self._parts.clear()
             self._keepalive.closing(self)
 
     def _tell(self, report: Callable[[Socket], None]) -> None:
@@ -259,72 +229,47 @@ class Socket(asyncio.Protocol):
             log.exception("the owner failed")
             self.close(Close.INTERNAL, "internal")
 
-    def _take(self, raw: bytes) -> None:
-        inbound = self._inbound
-        for start in range(0, len(raw), READ_SLICE_BYTES):
-            inbound.receive_data(
-                raw if len(raw) <= READ_SLICE_BYTES else raw[start : start + READ_SLICE_BYTES]
-            )
-            for frame in inbound.events_received():
-                assert isinstance(frame, Frame)
-                self._frame(frame)
-            if inbound.state is not OPEN:  # he closed, or broke the rules; or we closed in `_frame`
-                end = inbound.close_sent
-                self._ended(end.code if end is not None else Close.ABNORMAL)
-            self._flush()
-            if self._reading_paused:
-                self._unread = raw[start + READ_SLICE_BYTES :] + self._unread
-                break
-
-    def _frame(self, frame: Frame) -> None:
-        opcode = frame.opcode
-        if opcode in (Opcode.PING, Opcode.PONG, Opcode.CLOSE) or self.closed:
-            return  # the Sans-I/O layer answers those; and after a close nothing is heard
-        if opcode is not Opcode.CONT and (opcode is Opcode.TEXT) is not self.codec.text:
-            kind = "text" if self.codec.text else "binary"
-            self.close(Close.UNSUPPORTED_DATA, f"{self.codec.subprotocol} is {kind}")
-            return
-        if opcode is not Opcode.CONT and frame.fin:
-            self._heard(bytes(frame.data))
-            return
-        self._parts.append(bytes(frame.data))
-        if len(self._parts) > FRAGMENTS_MAX:
-            self.close(Close.TOO_BIG, f"more than {FRAGMENTS_MAX} fragments")
-        elif frame.fin:
-            payload = b"".join(self._parts)
-            self._parts.clear()
-            self._heard(payload)
-
-    def _heard(self, payload: bytes) -> None:
-        if self._reading_paused:
-            self._waiting.append(payload)
-        else:
-            self._deliver(payload)
+    def _read(self) -> None:
+        """All that was fed, until the owner wants to hear no more."""
+        try:
+            while not self._reading_paused and (heard := self._reader.next()) is not None:
+                if isinstance(heard, bytes):
+                    self._deliver(heard)
+                elif isinstance(heard, Ping):
+                    self._pong(heard)
+                else:
+                    self._close_heard(heard)
+        except BrokenRuleError as broken:
+            if not self.closed:
+                self._transport.write(close_bytes(broken.code, broken.reason))
+                self._ended(broken.code)
+            self._half_close()
 
     def _deliver(self, payload: bytes) -> None:
         if self.closed:
             return
         try:
-            if self.codec.text and not payload.isascii():
-                payload.decode()
             self._owner.received(self, payload)
-        except UnicodeDecodeError as error:
-            self.close(Close.INVALID_DATA, f"not UTF-8 at byte {error.start}")
         except NotOurs as error:
             self.close(Close.INVALID_DATA, str(error))
         except Exception:
             log.exception("the owner failed on a message")
             self.close(Close.INTERNAL, "internal")
 
-    def _flush(self) -> None:
-        """Write what the Sans-I/O layer has to say: pongs, a close frame, the end."""
-        for frame in self._inbound.data_to_send():
-            if not frame:
-                self._half_close()
-            elif self.paused and frame[0] & 0x0F == Opcode.PONG:
-                self._owed_pong = frame
-            else:
-                self._transport.write(frame)
+    def _pong(self, ping: Ping) -> None:
+        if self.closed:
+            return
+        if self.paused:
+            self._owed_pong = pong_bytes(ping.payload)
+        else:
+            self.write(pong_bytes(ping.payload))
+
+    def _close_heard(self, his: Closing) -> None:
+        """The answer to ours, or his own, which is answered."""
+        if not self.closed:
+            self._transport.write(echo_bytes(his.payload))
+            self._ended(his.code)
+        self._half_close()
 
     def _half_close(self) -> None:
         """End our side and go on reading: closing at once would answer unread bytes with a reset, which

@@ -148,12 +148,12 @@ class ValkeyLedger:
         checks.check_batch(orders)
         wanted: list[checks.Lines] = []
 
-        def arguments(facts: SaleFacts) -> list[str | int]:
+        def arguments(facts: SaleFacts) -> list[str]:
             wanted[:] = checks.numbered_batch(orders, facts.number_of)
-            packed: list[str | int] = []
-            for order, lines in zip(orders, wanted, strict=True):
-                packed += (order.user_id, pack_order(order.command_id, lines))
-            return packed
+            users = [order.user_id for order in orders]
+            return users + [
+                pack_order(order.command_id, lines) for order, lines in zip(orders, wanted, strict=True)
+            ]
 
         facts, reply = await self._act(scripts.RESERVE, sale_id, arguments)
         view = self._view(facts, reply[1])

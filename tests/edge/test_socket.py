@@ -13,7 +13,8 @@ from websockets.exceptions import ConnectionClosed
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 from websockets.typing import Subprotocol
 
-from liveserver.edge.socket import FRAGMENTS_MAX, Socket
+from liveserver.edge.frames import FRAGMENTS_MAX
+from liveserver.edge.socket import Socket
 from liveserver.edge.wire import frame_bytes
 from protocol.close import Close
 from protocol.errors import NotOurs

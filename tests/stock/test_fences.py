@@ -126,6 +126,12 @@ async def test_a_process_that_saw_nothing_goes_by_the_others_freeze(valkey_bench
     assert [row.seen for row in await bench.feed() if isinstance(row, Frozen)] == [f"{view.epoch}-2"]
 
 
+async def test_a_sales_meta_is_kept_as_a_table(valkey_bench: ValkeyBench) -> None:
+    """As a list every field of it would be searched for, at every call."""
+    await valkey_bench.open(valkey_bench.spec((9,)))
+    assert await valkey_bench.client.object("ENCODING", keys_of("s1")[0]) == b"hashtable"
+
+
 async def test_a_sale_of_a_newer_version_is_left_alone(valkey_bench: ValkeyBench) -> None:
     """An older process, still running beside newer ones, doesn't know all that such a sale keeps."""
     bench = valkey_bench

@@ -36,7 +36,9 @@ local function clock(last, pinned)
 end
 
 local function server_run()
-  return string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
+  local info = redis.call('INFO', 'server')
+  local _, before = string.find(info, 'run_id:', 1, true)
+  return string.sub(info, before + 1, before + 40)
 end
 
 -- The sale as it stands: numbers, and per counter a table by item number. nil: no such sale.
@@ -135,7 +137,7 @@ local function asked_before(sale, command, asked)
   return nil
 end
 
--- A sale as its `open` row says, with nothing sold: that row and the keys. `static` as open.lua has it from ARGV 3.
+-- A sale as its `open` row says, with nothing sold: that row and the keys. `static`: as open.lua takes it.
 local function create(epoch, now, static, safe)
   local limit, hold, opens, closes, command, n, items, waitlist = unpack(static)
   local sale = {
@@ -155,7 +157,8 @@ local function create(epoch, now, static, safe)
   feed_row(sale, 'open', 1, 'items', items, 'limit', limit, 'hold', hold, 'opens', opens, 'closes', closes,
     'command', command, 'waitlist', waitlist)
   redis.call('HSET', META, 'epoch', sale.epoch, 'limit', limit, 'hold', hold, 'opens', opens, 'closes', closes,
-    'n', n, 'items', items, 'waitlist', waitlist, 'format', OPENED_FORMAT)
+    'n', n, 'items', items, 'waitlist', waitlist, 'format', OPENED_FORMAT,
+    'about', 'a sale of liveserver; its keys and the rows of its feed are described in FEED.md')
   save(sale)
   return sale
 end

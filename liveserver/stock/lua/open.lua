@@ -8,7 +8,8 @@
 -- Answers  {'ok', view}          opened, or opened before with an equal specification
 --          {'sale_conflict'}     opened before with another, or rows or buyers are there without their sale
 --          {'late', now} {'skew', now}
--- O(items). The epoch is the time of opening, so that a sale opened anew under an old id is newer.
+-- O(items). `about` is long enough that the hash is kept as a table, which costs less to read and write.
+-- The epoch is the time of opening, so that a sale opened anew under an old id is newer.
 
 local known = load()
 if known then

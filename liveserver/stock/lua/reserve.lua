@@ -1,7 +1,7 @@
 #!lua
 -- Many orders in one step; the batch means what its orders mean one by one. Mirrors ModelSale.reserve.
 -- KEYS  as common.lua
--- ARGV  1..6 as common.lua, then two per order: user, 'command lines' (lines as in FEED.md)
+-- ARGV  1..6 as common.lua, then the user of each order, then of each 'command lines' (lines as in FEED.md)
 -- Answers  {'ok', view, due, answers, expired, lined} or a refusal of common.lua
 --   due      ms: of every hold granted by this call
 --   answers  one per order: an integer, 1 sold_out, 2 limit_reached, 3 not_started, 4 paused, 5 frozen,
@@ -26,41 +26,51 @@ local find, match, sub, gsub = string.find, string.match, string.sub, string.gsu
 local limit, available, held = sale.limit, sale.available, sale.held
 local has_line = sale.waitlist > 0
 
-local users, n = {}, 0
-for k = 7, #ARGV, 2 do
-  n = n + 1
-  users[n] = ARGV[k]
-end
-local stored = redis.call('HMGET', BUYERS, unpack(users))
-local values = {} -- buyers changed by this very call
-local runs, answers = {}, {} -- a run: orders granted in a row, or put in line in a row
-local moved = {} -- item numbers whose counters this call changes; they are written down once, at the end
+local n = (#ARGV - 6) / 2
+local stored = redis.call('HMGET', BUYERS, unpack(ARGV, 7, 6 + n))
+local changed, last, at_of = {}, 0, {} -- users and their new values, as HSET takes them; where each value stands
+local run = { waits = false, n = 0, rows = {}, items = {} } -- orders granted in a row, or put in line in a row
+local runs, answers = { run }, {}
 local in_line, ahead_of -- ahead_of: of those put in line by this very call
 
--- The lines behind 'command ' as { item, units }, and their sum; the orders of a call want much the same.
-local parsed = {}
+local function keep(user, value)
+  local at = at_of[user]
+  if not at then
+    changed[last + 1], last = user, last + 2
+    at, at_of[user] = last, last
+  end
+  changed[at] = value
+end
+
+-- What stands behind 'command' in an order: ' 0=1,3=2' as { item, units } each, and their sum. The orders of a
+-- call want much the same.
+local parsed, same = {}, nil
 local function lines_of(packed)
-  local text = sub(packed, find(packed, ' ', 1, true) + 1)
-  local lines = parsed[text]
-  if not lines then
-    lines = { sum = 0 }
+  if same and find(packed, same.text, same.from, true) then return same end
+  local text = sub(packed, find(packed, ' ', 1, true), -1)
+  same = parsed[text]
+  if not same then
+    local lines = { sum = 0, text = text, from = -#text }
     each_line(text, function(item, units)
       lines[#lines + 1], lines.sum = { item, units }, lines.sum + units
     end)
     lines.first = lines.sum .. ';' -- how the value of a new buyer begins
-    parsed[text] = lines
+    if #lines == 1 then lines.item = lines[1][1] end
+    parsed[text], same = lines, lines
   end
-  return lines
+  return same
 end
 
 local function take(waits, row)
-  local run = runs[#runs]
-  if not run or run.waits ~= waits then
-    run = { waits = waits, items = {} }
-    runs[#runs + 1] = run
+  if run.waits ~= waits then
+    if run.n > 0 then
+      run = { n = 0, rows = {}, items = {} }
+      runs[#runs + 1] = run
+    end
+    run.waits = waits
   end
-  run[#run + 1] = row
-  return run
+  run.n = run.n + 1
+  run.rows[run.n] = row
 end
 
 -- ModelSale._told, of one who waits.
@@ -82,10 +92,19 @@ local function wait(user, value, packed, item, used, place)
   ahead_of = ahead_of or {}
   ahead_of[user .. ' ' .. place] = waiting(sale, item)
   in_line, sale.waiting[item] = in_line + 1, sale.waiting[item] + 1
-  values[user] = used .. (value and sub(value, find(value, ';', 1, true), -1) or ';') .. packed .. ' w0;'
-  local run = take(true, user .. ' ' .. place .. ' ' .. packed)
-  run.items[#run] = item
-  return waits_as(user, place, record_at(values[user], place), 1)
+  value = used .. (value and sub(value, find(value, ';', 1, true), -1) or ';') .. packed .. ' w0;'
+  keep(user, value)
+  take(true, user .. ' ' .. place .. ' ' .. packed)
+  run.items[run.n] = item
+  return waits_as(user, place, record_at(value, place), 1)
+end
+
+local function enough_for(lines)
+  for l = 1, #lines do
+    local item, units = lines[l][1], lines[l][2]
+    if available[item] < units or (has_line and waiting(sale, item) > 0) then return false end
+  end
+  return true
 end
 
 -- An order never seen before, of an open sale.
@@ -99,70 +118,91 @@ local function purchase(user, value, packed)
   if place < sale.base then -- places below it were told in an epoch that was lost
     value, place = (value or '0;') .. string.rep(';', sale.base - place), sale.base
   end
-  local lines, enough = lines_of(packed), true
-  for l = 1, #lines do
-    local item, units = lines[l][1], lines[l][2]
-    if available[item] < units or (has_line and waiting(sale, item) > 0) then enough = false end
-  end
-  if (limit > 0 and used + lines.sum > limit) or place >= sale.base + BUYER_RECORDS_MAX then return LIMIT_REACHED end
-  if not enough then
-    if has_line and lines.sum == 1 then return wait(user, value, packed, lines[1][1], used, place) end
+  local lines = lines_of(packed)
+  local asked = lines.sum
+  if (limit > 0 and used + asked > limit) or place >= sale.base + BUYER_RECORDS_MAX then return LIMIT_REACHED end
+  local item = not has_line and lines.item
+  if item then
+    local left = available[item]
+    if left < asked then return SOLD_OUT end
+    available[item], held[item] = left - asked, held[item] + asked
+  elseif enough_for(lines) then
+    for l = 1, #lines do
+      local i, units = lines[l][1], lines[l][2]
+      available[i], held[i] = available[i] - units, held[i] + units
+    end
+  else
+    if has_line and asked == 1 then return wait(user, value, packed, lines.item, used, place) end
     return SOLD_OUT
   end
-  for l = 1, #lines do
-    local item, units = lines[l][1], lines[l][2]
-    available[item], held[item], moved[item] = available[item] - units, held[item] + units, true
-  end
   if value then
-    values[user] = (used + lines.sum) .. sub(value, find(value, ';', 1, true), -1) .. packed .. ending
+    keep(user, (used + asked) .. sub(value, find(value, ';', 1, true), -1) .. packed .. ending)
     take(false, user .. ' ' .. place .. ' ' .. packed)
   else
-    values[user] = lines.first .. packed .. ending
+    keep(user, lines.first .. packed .. ending)
     take(false, user .. ' 0 ' .. packed)
   end
   return RESERVED + place
 end
 
+-- The answer to a command id that took effect before; nil to any other.
+local function asked_before(user, value, packed)
+  local known = find(value, ';' .. match(packed, '^%S+') .. ' ', 1, true)
+  if not known then return nil end
+  if sub(value, known + 1, known + #packed + 1) ~= packed .. ' ' then return CONFLICT end
+  local _, place = gsub(sub(value, 1, known - 1), ';', ';')
+  local record = record_at(value, place)
+  return NEXT.serve[record.state] and waits_as(user, place, record, 0) or told(user, place, record)
+end
+
+local plain = not not_open and not has_line and sale.base == 0
 for k = 1, n do
-  local user, packed = users[k], ARGV[6 + 2 * k]
-  local value = values[user] or stored[k]
-  local known = value and find(value, ';' .. match(packed, '^%S+') .. ' ', 1, true)
-  if known then
-    if sub(value, known + 1, known + #packed + 1) == packed .. ' ' then
-      local _, place = gsub(sub(value, 1, known - 1), ';', ';')
-      local record = record_at(value, place)
-      answers[k] = NEXT.serve[record.state] and waits_as(user, place, record, 0) or told(user, place, record)
+  local user, packed = ARGV[6 + k], ARGV[6 + n + k]
+  local at = at_of[user]
+  local value = at and changed[at] or stored[k]
+  local lines = plain and not value and lines_of(packed)
+  if lines and lines.item then -- nearly all of a rush: `purchase`, for a buyer's first order, of one line
+    local item, asked = lines.item, lines.sum
+    local left = available[item]
+    if limit > 0 and asked > limit then
+      answers[k] = LIMIT_REACHED
+    elseif left < asked then
+      answers[k] = SOLD_OUT
     else
-      answers[k] = CONFLICT
+      available[item], held[item] = left - asked, held[item] + asked
+      changed[last + 1], changed[last + 2] = user, lines.first .. packed .. ending
+      last = last + 2
+      at_of[user], run.n = last, run.n + 1
+      run.rows[run.n] = user .. ' 0 ' .. packed
+      answers[k] = RESERVED
     end
   else
-    answers[k] = not_open or purchase(user, value, packed)
+    answers[k] = value and asked_before(user, value, packed) or not_open or purchase(user, value, packed)
   end
 end
 
-if #runs > 0 then
+if last > 0 then
   for _, run in ipairs(runs) do
+    local rows = table.concat(run.rows, '\n')
     if run.waits then
-      feed_row(sale, 'wait', #run, 'orders', table.concat(run, '\n'))
+      feed_row(sale, 'wait', run.n, 'orders', rows)
     else
-      feed_row(sale, 'reserve', #run, 'due', due, 'orders', table.concat(run, '\n'))
+      feed_row(sale, 'reserve', run.n, 'due', due, 'orders', rows)
     end
     run.last = sale.seq
   end
-  local changed, at = {}, 0
-  for user, value in pairs(values) do
-    changed[at + 1], changed[at + 2] = user, value
-    at = at + 2
-  end
   redis.call('HSET', BUYERS, unpack(changed))
-  for item in pairs(moved) do
-    sale.touched['a' .. item], sale.touched['h' .. item] = available[item], held[item]
+  for _, lines in pairs(parsed) do
+    for l = 1, #lines do
+      local item = lines[l][1]
+      sale.touched['a' .. item], sale.touched['h' .. item] = available[item], held[item]
+    end
   end
   save(sale)
   for _, run in ipairs(runs) do
     if not run.waits then add_due(sale, due, run.last) end
     for k, item in pairs(run.items) do
-      redis.call('ZADD', LINE, item * SPAN + run.last - #run + k, match(run[k], '^%S+ %d+'))
+      redis.call('ZADD', LINE, item * SPAN + run.last - run.n + k, match(run.rows[k], '^%S+ %d+'))
     end
   end
 end
