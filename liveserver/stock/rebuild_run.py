@@ -36,6 +36,10 @@ PUT: Final = "rows put back"
 Told = Callable[[Progress], None]
 
 
+class NotProvedError(Exception):
+    """What was written is not what the feed says; the sale stays frozen."""
+
+
 class Notes(msgspec.Struct):
     """What the journals have of one sale."""
 
@@ -124,8 +128,9 @@ async def _read(client: Redis, sale_id: str, rows_max: int | None) -> Left:
 async def carry_out(
     client: Redis, plan: Plan, *, actor: str, command_id: str, on_progress: Told = _silent
 ) -> RebuildReport:
-    """The sale must be frozen. Returns when it is open again. Raises ``RebuildError``, with the sale still
-    frozen, and redis-py's exceptions; then, and cancelled, it may be anywhere between: look again."""
+    """The sale must be frozen. Returns when it is open again. Raises ``RebuildError``, with nothing
+    done, ``NotProvedError``, with the sale still frozen, and redis-py's exceptions; then, and cancelled, it
+    may be anywhere between: look again."""
     safe = int((await server_facts(client)).fsynced)
     sale_id = plan.spec.sale_id
     keys = scripts.keys_of(sale_id)
@@ -145,7 +150,7 @@ async def carry_out(
         on_progress(Progress(PUT, done, len(plan.steps)))
     found = await audit(client, sale_id, on_progress=on_progress)
     if found.findings:
-        raise RebuildError(
+        raise NotProvedError(
             "what was put back is not what the feed says, so the sale stays frozen: "
             + "; ".join(map(_said, found.findings))
         )
