@@ -18,6 +18,7 @@ from redis.asyncio import Redis
 
 from liveserver.cli.ledger_progress import Show, shown
 from liveserver.cli.ledger_store import CANNOT_LOOK, DataDirOption, RedisUrlOption, place, store_of
+from liveserver.cli.logs import logs_to_stderr
 from liveserver.cli.serve import DATA_DIR
 from liveserver.config import JOURNAL_FOLDER
 from liveserver.stock.audit import Progress
@@ -139,7 +140,8 @@ def rebuild(
             yes,
             as_json,
         )
-        answer = uvloop.run(work(given))
+        with logs_to_stderr():
+            answer = uvloop.run(work(given))
     except NotProvedError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(NOT_PROVED) from None

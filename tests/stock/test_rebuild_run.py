@@ -27,6 +27,7 @@ from liveserver.stock.rebuild_sources import RebuildError
 from liveserver.stock.rows import Corrected, Frozen, Rebuilding, Recovered, Reopened, parse_row
 from liveserver.stock.scripts import feed_key, keys_of
 from tests.stock.conftest import HOLD_MS, ValkeyBench, order
+from tests.stock.contents import contents
 from tests.stock.history import busy
 
 S = ReservationState
@@ -277,9 +278,9 @@ async def test_looking_changes_nothing(shop: Shop) -> None:
     await busy_more(shop)
     await shop.put_back(early)
     await shop.notice()
-    before = await shop.copy()
+    before = await contents(shop.client)
     made = await shop.look()
-    assert made.steps and await shop.copy() == before
+    assert made.steps and await contents(shop.client) == before
 
 
 async def busy_more(shop: Shop) -> None:
@@ -290,10 +291,10 @@ async def busy_more(shop: Shop) -> None:
 async def test_a_sale_that_is_not_frozen_is_not_rebuilt(shop: Shop) -> None:
     await shop.open(shop.spec((5,)))
     made = await shop.look()
-    before = await shop.copy()
+    before = await contents(shop.client)
     with pytest.raises(RebuildError, match="not frozen"):
         await carry_out(shop.client, made, actor="eve", command_id="r1")
-    assert await shop.copy() == before
+    assert await contents(shop.client) == before
 
 
 async def test_a_sale_that_moved_since_is_not_rebuilt(shop: Shop) -> None:
