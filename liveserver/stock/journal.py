@@ -14,6 +14,7 @@ A line is a JSON array. A fact never changes another: each says how something st
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final, Protocol
 
 import msgspec
@@ -90,11 +91,16 @@ def told(reservation: Reservation, epoch: int, seq: int, at_ms: int, *, limit_ke
         at_ms,
         reservation.reservation_id,
         reservation.command_id,
-        tuple((line.item_id, line.quantity) for line in reservation.lines),
+        _pairs(reservation.lines),
         reservation.state,
         reservation.expires_at_ms,
         limit_kept,
     )
+
+
+@lru_cache(maxsize=1_024)  # nearly all orders of a rush have the same few
+def _pairs(lines: tuple[Line, ...]) -> tuple[tuple[str, int], ...]:
+    return tuple((line.item_id, line.quantity) for line in lines)
 
 
 def lines_of(fact: Told) -> tuple[Line, ...]:
