@@ -39,7 +39,7 @@ from liveserver.hub.tasks import Tasks
 from liveserver.stock.journal_files import JournalFiles
 from liveserver.stock.journal_ledger import JournalLedger
 from liveserver.stock.ledger import ValkeyLedger
-from liveserver.stock.port import Ledger
+from liveserver.stock.port import Ledger, Reservation
 from liveserver.store.binary import ExternalStore, choose_store
 from liveserver.store.embedded import EmbeddedValkey
 from liveserver.store.relay import ValkeyRelay
@@ -141,13 +141,15 @@ async def running(
             stock_calls,
             clock,
             on_expired=lambda expired: desk.expired(expired),
-            on_lined=lambda lined: desk.lined(lined),
+            on_lined=lambda lined: hear_lined(lined),
         )
+        hear_lined: Callable[[list[Reservation]], None] = lambda lined: desk.lined(lined)  # noqa: E731
         journal = None
         if settings.journal_folder is not None:
             journal = JournalFiles(settings.journal_folder, process, clock.now_ms)
             stack.callback(journal.close)
-            ledger = JournalLedger(ledger, journal, clock)
+            ledger = noted = JournalLedger(ledger, journal, clock, on_lined=hear_lined)
+            hear_lined = noted.lined
         desk = StockDesk(
             ledger,
             clock,

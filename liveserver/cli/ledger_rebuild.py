@@ -25,7 +25,14 @@ from liveserver.stock.audit import Progress
 from liveserver.stock.export import OrderLine
 from liveserver.stock.ids import is_id
 from liveserver.stock.ledger import ValkeyLedger
-from liveserver.stock.port import LedgerError, SaleSpec, SaleStatus, StockView, UnknownSaleError
+from liveserver.stock.port import (
+    LedgerError,
+    LedgerPendingError,
+    SaleSpec,
+    SaleStatus,
+    StockView,
+    UnknownSaleError,
+)
 from liveserver.stock.rebuild import Plan
 from liveserver.stock.rebuild_orders import OrderFileError, read_orders
 from liveserver.stock.rebuild_report import Found, RebuildReport
@@ -191,6 +198,8 @@ async def _stand_still(client: Redis, given: _Given) -> None:
             await ledger.expire(given.sale_id)
     except UnknownSaleError:
         return  # nothing is left that could go on
+    except LedgerPendingError:
+        pass  # a sale that is broken can't be swept
     if await _is(client, given.sale_id, "frozen"):
         return
     if not given.freeze:

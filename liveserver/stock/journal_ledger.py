@@ -1,13 +1,13 @@
 """A ledger that notes in a journal what it answers, before whoever asked hears of it.
 
 Between the hub and the ledger proper, and of the same port, so neither knows of it. What is noted: every
-reservation told to a buyer (bought now, or before), each end asked for, and each order given to a sale. Not
-noted: refusals, which promise nothing, and what time alone does.
+reservation told to a buyer (bought now or before, served in line), each end asked for, and each order given
+to a sale. Not noted: refusals, which promise nothing, and what time alone ends.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from liveserver.core.clock import Clock
 from liveserver.stock.journal import Journal, Opened, Ordered, told
@@ -27,10 +27,34 @@ from liveserver.stock.port import (
 class JournalLedger:
     """Implements ``port.Ledger``. Cancelled: as the ledger inside; what nobody was told may be missing."""
 
-    def __init__(self, inner: Ledger, journal: Journal, clock: Clock) -> None:
+    def __init__(
+        self,
+        inner: Ledger,
+        journal: Journal,
+        clock: Clock,
+        *,
+        on_lined: Callable[[list[Reservation]], None] | None = None,
+    ) -> None:
+        """``on_lined`` hears what the ledger inside tells ``lined``, once it is noted."""
         self._inner = inner
         self._journal = journal
         self._clock = clock
+        self._on_lined = on_lined
+        self._lined: dict[str, list[Reservation]] = {}  # told, and not noted yet
+
+    def lined(self, reservations: list[Reservation]) -> None:
+        """The ledger inside says who was served in line, or skipped. Noted when its call is over, which is
+        when the ``(epoch, seq)`` is known; after a call that is refused, with the next one."""
+        for one in reservations:
+            self._lined.setdefault(one.sale_id, []).append(one)
+
+    def _note_lined(self, view: StockView) -> None:
+        lined = self._lined.pop(view.sale_id, None)
+        if lined:
+            at_ms = self._clock.now_ms()
+            self._journal.append([told(one, view.epoch, view.seq, at_ms) for one in lined])
+            if self._on_lined is not None:
+                self._on_lined(lined)
 
     async def open(self, spec: SaleSpec, *, command_id: str) -> StockView:
         view = await self._inner.open(spec, command_id=command_id)
@@ -42,6 +66,8 @@ class JournalLedger:
 
     async def reserve(self, sale_id: str, orders: Sequence[Order]) -> tuple[list[Verdict], StockView]:
         verdicts, view = await self._inner.reserve(sale_id, orders)
+        if self._lined:
+            self._note_lined(view)
         at_ms = self._clock.now_ms()
         facts = [
             told(verdict.reservation, verdict.epoch, verdict.seq, at_ms)
@@ -65,12 +91,15 @@ class JournalLedger:
 
     def _changed(self, change: Change, *, limit_kept: bool = False) -> Change:
         view, at_ms = change.view, self._clock.now_ms()
+        self._note_lined(view)
         fact = told(change.reservation, view.epoch, view.seq, at_ms, limit_kept=limit_kept)
         self._journal.append([fact])
         return change
 
     async def expire(self, sale_id: str) -> Swept:
-        return await self._inner.expire(sale_id)
+        swept = await self._inner.expire(sale_id)
+        self._note_lined(swept.view)
+        return swept
 
     async def adjust(
         self, sale_id: str, item_id: str, delta: int, *, actor: str, reason: str, command_id: str
@@ -108,6 +137,7 @@ class JournalLedger:
         reason: str = "",
     ) -> StockView:
         at_ms = self._clock.now_ms()
+        self._note_lined(view)
         fact = Ordered(
             view.epoch, view.seq, at_ms, view.sale_id, kind, command_id, actor, item_id, delta, reason
         )

@@ -155,6 +155,20 @@ async def test_it_refuses_and_says_what_to_do(shop: Shop, tmp_path: Path) -> Non
     assert await shop.buy("bob") is Outcome.RESERVED
 
 
+async def test_a_sale_whose_feed_is_gone_under_its_holds(shop: Shop) -> None:
+    """Nothing can be swept any more, so no call finds out; it is frozen by order and begins afresh."""
+    await shop.buy("ann")
+    await shop.client.delete(keys_of("s1")[2])
+    members: Any = await shop.client.zrange(keys_of("s1")[3], 0, -1)
+    for member in members:
+        await shop.client.zadd(keys_of("s1")[3], {member: 1})
+    assert "--freeze" in (await shop.typed("s1", "--yes")).stderr
+    done = await shop.typed("s1", "--yes", "--freeze")
+    assert done.exit_code == 0, done.output
+    assert (await audit(shop.client, "s1")).findings == []
+    assert (await shop.ledger.reservation("s1~ann~0")).state is ReservationState.HELD
+
+
 async def test_the_terms_of_a_sale_nobody_opened_here(shop: Shop, tmp_path: Path) -> None:
     out = tmp_path / "feed.jsonl"
     wrote = await asyncio.to_thread(

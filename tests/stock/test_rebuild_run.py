@@ -11,8 +11,9 @@ from redis.asyncio import Redis
 from liveserver.stock import rebuild_run
 from liveserver.stock.audit import Progress, audit
 from liveserver.stock.export import OrderLine, feed_entries, orders
-from liveserver.stock.journal import Fact
+from liveserver.stock.journal import Fact, Told
 from liveserver.stock.journal_ledger import JournalLedger
+from liveserver.stock.ledger import ValkeyLedger
 from liveserver.stock.port import (
     LedgerUnavailableError,
     Outcome,
@@ -47,8 +48,8 @@ class Shop(ValkeyBench):
     def __init__(self, bench: ValkeyBench) -> None:
         super().__init__(bench.clock, bench.client)
         self.journal = Noted()
-        self.plain = bench.ledger
-        self.ledger = JournalLedger(self.plain, self.journal, bench.clock)
+        inner = ValkeyLedger(bench.client, bench.clock, on_lined=lambda lined: noted.lined(lined))
+        self.ledger = noted = JournalLedger(inner, self.journal, bench.clock)
 
     async def copy(self) -> dict[str, bytes]:
         keys = [key.decode() async for key in self.client.scan_iter(match="*")]
@@ -260,6 +261,52 @@ async def test_who_stands_in_line_is_served_after_it(shop: Shop) -> None:
     assert served.state is S.HELD
     assert (await shop.ledger.reservation("s1~cat~0")).state is S.WAITING
     assert (await audit(shop.client, "s1")).findings == []
+
+
+async def test_who_left_the_line_or_was_served_has(shop: Shop) -> None:
+    """The feed has them waiting: one gave up, one was served and told so."""
+    await shop.open(replace(shop.spec((1,)), waitlist=5))
+    for user in ("ann", "bob", "cat", "dan"):
+        await shop.buy(user, "c1")
+    early = await shop.copy()
+    await shop.ledger.release("s1~bob~0", command_id="r1")
+    await shop.ledger.release("s1~ann~0", command_id="r2")
+    truth = await standing(shop.client)
+    assert truth["cat", "c1"][1] is S.HELD
+    await shop.put_back(early)
+    await shop.notice()
+    report = await shop.rebuild()
+    assert {(one.reservation_id, one.before, one.state) for one in report.corrected} == {
+        ("s1~ann~0", S.HELD, S.RELEASED),
+        ("s1~bob~0", S.WAITING, S.RELEASED),
+        ("s1~cat~0", S.WAITING, S.HELD),
+    }
+    assert await standing(shop.client) == truth and report.lost == []
+    await shop.advance(HOLD_MS)
+    await shop.ledger.expire("s1")
+    assert (await standing(shop.client))["dan", "c1"][1] is S.HELD
+    assert (await audit(shop.client, "s1")).findings == []
+
+
+async def test_the_epoch_is_the_stores_time_and_above_all_that_were_told(shop: Shop) -> None:
+    opened = await shop.open(shop.spec((5,)))
+    await shop.advance(5_000)
+    await shop.ledger.freeze("s1", actor="eve", command_id="f1")
+    await shop.rebuild()
+    first = await shop.ledger.view("s1")
+    assert first.epoch == shop.clock.now_ms() > opened.epoch
+    await shop.ledger.freeze("s1", actor="eve", command_id="f2")
+    await shop.rebuild()
+    second = await shop.ledger.view("s1")
+    assert second.epoch == first.epoch + 1 and second.seq > first.seq
+    await shop.buy("ann", "c1")
+    told = shop.journal.facts[-1]
+    assert isinstance(told, Told)
+    later = replace(told, epoch=told.epoch + 10**6)  # of a primary that is gone
+    shop.journal.facts.append(later)
+    await shop.ledger.freeze("s1", actor="eve", command_id="f3")
+    await shop.rebuild()
+    assert (await shop.ledger.view("s1")).epoch == later.epoch + 1
 
 
 async def test_a_sale_that_is_closed_stays_closed(shop: Shop) -> None:
