@@ -380,6 +380,34 @@ def test_what_no_longer_fits_is_lost_the_newest_first() -> None:
     rebuilt(made, frozen(left_of(feed)), shop.clock.ms)
 
 
+def test_nobody_gets_more_than_his_limit_but_of_what_he_paid_for() -> None:
+    shop = Shop([9], 1, 0)
+    promoted = deepcopy(shop)
+    for one, commands in ((shop, "d"), (promoted, "e")):
+        bought(one, "ann", f"{commands}1")
+        bought(one, "bob", f"{commands}1")
+        done(one.ledger.confirm("s1~bob~0", command_id="p"))
+    left = frozen(left_of(promoted.feed))
+    made = plan(left, [*shop.noted, *promoted.noted], [], now_ms=shop.clock.ms)
+    assert [(one.reservation_id, one.command_id, one.why) for one in made.report.lost] == [
+        ("s1~ann~1", "d1", "its user has reached the limit")
+    ]
+    assert (made.report.held, made.report.confirmed) == ({"i0": 1}, {"i0": 2})
+    assert any(one.where == "bob" and "2 units, 1 are allowed" in one.text for one in made.report.conflicts)
+    assert rebuilt(made, left, shop.clock.ms).buyers["bob"].units == 2
+
+
+@pytest.mark.parametrize(("reason", "base"), [("ordered", 0), ("restarted", 64), ("behind", 64)])
+def test_places_are_given_out_anew_only_if_nothing_can_be_lost(reason: str, base: int) -> None:
+    shop = Shop([5], 0, 0)
+    bought(shop, "ann")
+    left = frozen(left_of(shop.feed), reason)
+    made = plan(left, shop.noted, [], now_ms=shop.clock.ms)
+    assert (made.steps, made.base) == ([], base)
+    gap = plan(left, shop.noted, [], now_ms=shop.clock.ms, gaps=["a file: a line"])
+    assert gap.base == 64 and not gap.report.whole
+
+
 def test_oversold_is_judged_on_what_is_paid_for() -> None:
     shop = Shop([2], 0, 0)
     feed = list(shop.feed)

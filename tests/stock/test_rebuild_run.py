@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -21,11 +22,11 @@ from liveserver.stock.port import (
     SaleStatus,
     UnknownReservationError,
 )
-from liveserver.stock.rebuild import Plan
+from liveserver.stock.rebuild import Plan, Put
 from liveserver.stock.rebuild_report import RebuildReport
-from liveserver.stock.rebuild_run import Notes, carry_out, look
-from liveserver.stock.rebuild_sources import RebuildError
-from liveserver.stock.rows import Corrected, Frozen, Rebuilding, Recovered, Reopened, parse_row
+from liveserver.stock.rebuild_run import Notes, NotProvedError, carry_out, look
+from liveserver.stock.rebuild_sources import RebuildError, SaleOrder
+from liveserver.stock.rows import Corrected, Frozen, Rebuilding, Recovered, Ref, Reopened, Restored, parse_row
 from liveserver.stock.scripts import feed_key, keys_of
 from tests.stock.conftest import HOLD_MS, ValkeyBench, order
 from tests.stock.contents import contents
@@ -144,7 +145,8 @@ async def test_a_busy_sale_behind_what_was_told_is_put_together_again(shop: Shop
         view.confirmed,
         SaleStatus.PAUSED,
     )
-    await shop.ledger.pause("s1", actor="eve", command_id="pause-1")  # known
+    known = await shop.ledger.pause("s1", actor="eve", command_id="pause-1")
+    assert (known.epoch, known.seq) == (again.epoch, again.seq)
     await shop.ledger.resume("s1", actor="eve", command_id="resume-1")
     replay = await shop.buy("v0", "late", (0, 1))
     assert (replay.replayed, replay.reservation and replay.reservation.reservation_id) == (True, "s1~v0~0")
@@ -307,6 +309,51 @@ async def test_the_epoch_is_the_stores_time_and_above_all_that_were_told(shop: S
     await shop.ledger.freeze("s1", actor="eve", command_id="f3")
     await shop.rebuild()
     assert (await shop.ledger.view("s1")).epoch == later.epoch + 1
+
+
+async def test_a_plan_that_does_not_fit_is_refused_by_the_store(shop: Shop) -> None:
+    await shop.open(shop.spec((5,)))
+    await shop.buy("ann", "c1")
+    await shop.ledger.freeze("s1", actor="eve", command_id="f1")
+
+    def put(kind: str, user: str, command: str, units: int) -> Put:
+        order = Restored(Ref(user, 0), command, ((0, units),), S.CONFIRMED, 5)
+        return Put(kind, 0, True, (order,))
+
+    wrong = {
+        "wrong": [
+            put("recover", "ann", "c2", 1),
+            put("correct", "ann", "c2", 1),
+            put("correct", "bob", "c1", 1),
+        ],
+        "negative": [put("recover", "bob", "c1", 5), SaleOrder("adjust", "eve", "a1", 0, -5)],
+    }
+    for answer, steps in wrong.items():
+        for step in steps:
+            made = replace(await shop.look(), steps=[step])
+            with pytest.raises(RebuildError, match=answer):
+                await carry_out(shop.client, made, actor="eve", command_id="r1")
+    assert (await shop.rebuild()).held == {"i0": 1}
+
+
+async def test_what_cannot_be_verified_stays_frozen(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    await shop.open(shop.spec((5,)))
+    await shop.buy("ann", "c1")
+    await shop.ledger.freeze("s1", actor="eve", command_id="f1")
+    made = await shop.look()
+
+    async def after_some_rot(client: Redis, sale_id: str, **more: Any) -> Any:
+        await client.hincrby(keys_of(sale_id)[0], "a0", 1)
+        return await audit(client, sale_id, **more)
+
+    monkeypatch.setattr(rebuild_run, "audit", after_some_rot)
+    with pytest.raises(NotProvedError, match="counters"):
+        await carry_out(shop.client, made, actor="eve", command_id="r1")
+    monkeypatch.undo()
+    with pytest.raises(LedgerUnavailableError, match="rebuilt"):
+        await shop.buy("bob", "c1")
+    report = await shop.rebuild()
+    assert report.afresh and report.available == {"i0": 4}
 
 
 async def test_a_sale_that_is_closed_stays_closed(shop: Shop) -> None:
