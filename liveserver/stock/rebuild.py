@@ -164,6 +164,8 @@ class _Plan:
             stock[order.item] += order.delta
         self._keep_what_fits(joined, stock)
         oversold, missing = self._oversold(joined, stock)
+        for order in missing:
+            stock[order.item] += order.delta
         report = self._report(joined, ordered, oversold, facts, orders, gaps, stock)
         seen = [*(fact.epoch for fact in facts), *(order.epoch for order in orders), left.fold.epoch]
         return Plan(
@@ -287,24 +289,26 @@ class _Plan:
                     left[item] -= units
 
     def _oversold(self, joined: list[_Joined], stock: list[int]) -> tuple[list[Oversold], list[SaleOrder]]:
-        """What is paid for beyond the stock, and the adjusts that say so."""
+        """What is paid for beyond the stock, and the adjusts that say how much was missing."""
         found, missing = [], []
         for item, units in enumerate(stock):
-            paid = [
-                one for one in joined if one.state is S.CONFIRMED and any(i == item for i, _ in one.lines)
-            ]
-            over = sum(q for one in paid for i, q in one.lines if i == item) - units
-            if over <= 0:
+            item_id = self._spec.items[item].item_id
+            paid = [one for one in joined if one.state is S.CONFIRMED and _wants(one, item)]
+            short = sum(_wants(one, item) for one in paid) - units
+            if short <= 0:
                 continue
-            named, covered = [], 0
-            for one in sorted(paid, key=lambda one: one.at, reverse=True):
-                if covered >= over:
-                    break
-                named.append(self._named(one.ref))
-                covered += sum(q for i, q in one.lines if i == item)
-            found.append(Oversold(self._spec.items[item].item_id, over, tuple(named)))
             command = f"{ACTOR}-{self._now_ms}-oversold-{item}"
-            missing.append(SaleOrder("adjust", ACTOR, command, item, over, "oversold"))
+            missing.append(SaleOrder("adjust", ACTOR, command, item, short, "oversold"))
+            if units < 0:
+                text = f"{-units} more were taken out by adjusts than there were"
+                self._conflicts.append(Conflict(item_id, text))
+            over, named, covered = short + min(units, 0), [], 0
+            for one in sorted(paid, key=lambda one: one.at, reverse=True):
+                if covered < over:
+                    named.append(self._named(one.ref))
+                    covered += _wants(one, item)
+            if over:
+                found.append(Oversold(item_id, over, tuple(named)))
         return found, missing
 
     # The steps
@@ -359,7 +363,6 @@ class _Plan:
                 for item, units in one.lines:
                     counted[COUNTED[one.state]][ids[item]] += units
         held, confirmed = counted["held"], counted["confirmed"]
-        over = {one.item_id: one.units for one in oversold}
         by_place = sorted(joined, key=lambda one: (one.at, one.ref))
         before = {order.command_id for order in left.orders}
         return RebuildReport(
@@ -390,8 +393,7 @@ class _Plan:
             ],
             gaps=list(gaps),
             available={
-                item: units + over.get(item, 0) - held[item] - confirmed[item]
-                for item, units in zip(ids, stock, strict=True)
+                item: units - held[item] - confirmed[item] for item, units in zip(ids, stock, strict=True)
             },
             held=held,
             confirmed=confirmed,
@@ -414,6 +416,10 @@ class _Plan:
 
     def _conflict(self, ref: Ref, text: str) -> None:
         self._conflicts.append(Conflict(self._named(ref), text))
+
+
+def _wants(one: _Joined, item: int) -> int:
+    return sum(units for number, units in one.lines if number == item)
 
 
 def _asked(order: SaleOrder) -> tuple[object, ...]:

@@ -22,7 +22,7 @@ from liveserver.stock.port import (
     SaleStatus,
     UnknownReservationError,
 )
-from liveserver.stock.rebuild import Plan, Put
+from liveserver.stock.rebuild import Plan, Put, Step
 from liveserver.stock.rebuild_report import RebuildReport
 from liveserver.stock.rebuild_run import Notes, NotProvedError, carry_out, look
 from liveserver.stock.rebuild_sources import RebuildError, SaleOrder
@@ -320,7 +320,7 @@ async def test_a_plan_that_does_not_fit_is_refused_by_the_store(shop: Shop) -> N
         order = Restored(Ref(user, 0), command, ((0, units),), S.CONFIRMED, 5)
         return Put(kind, 0, True, (order,))
 
-    wrong = {
+    wrong: dict[str, list[Step]] = {
         "wrong": [
             put("recover", "ann", "c2", 1),
             put("correct", "ann", "c2", 1),
