@@ -18,6 +18,7 @@ from liveserver.stock.ledger import ValkeyLedger
 from liveserver.stock.port import (
     LedgerUnavailableError,
     Outcome,
+    Reservation,
     ReservationState,
     SaleStatus,
     UnknownReservationError,
@@ -288,6 +289,32 @@ async def test_who_left_the_line_or_was_served_has(shop: Shop) -> None:
     await shop.ledger.expire("s1")
     assert (await standing(shop.client))["dan", "c1"][1] is S.HELD
     assert (await audit(shop.client, "s1")).findings == []
+
+
+async def test_who_is_served_is_noted_before_he_is_told(shop: Shop) -> None:
+    """By whichever call he was served."""
+    heard: list[list[Fact]] = []  # what stood in the journal when somebody was told
+
+    def hear(lined: list[Reservation]) -> None:
+        assert [one.state for one in lined] == [S.HELD]
+        heard.append(list(shop.journal.facts[-1:]))
+
+    inner = ValkeyLedger(shop.client, shop.clock, on_lined=lambda lined: noted.lined(lined))
+    noted = JournalLedger(inner, shop.journal, shop.clock, on_lined=hear)
+    shop.ledger = noted
+    await shop.open(replace(shop.spec((1,)), waitlist=9))
+    for user in ("ann", "bob", "cat", "dan", "eve"):
+        await shop.buy(user, "c1")
+    await noted.release("s1~ann~0", command_id="r1")  # serves bob
+    await shop.advance(HOLD_MS)
+    await noted.expire("s1")  # cat
+    await shop.advance(HOLD_MS)
+    await shop.buy("fay", "c1")  # dan
+    await noted.adjust("s1", "i0", 1, actor="eve", reason="", command_id="a1")  # eve
+    assert [[one.reservation_id for one in facts if isinstance(one, Told)] for facts in heard] == [
+        [f"s1~{user}~0"] for user in ("bob", "cat", "dan", "eve")
+    ]
+    assert all(one.state is S.HELD for facts in heard for one in facts if isinstance(one, Told))
 
 
 async def test_the_epoch_is_the_stores_time_and_above_all_that_were_told(shop: Shop) -> None:
