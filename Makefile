@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format clean
+.PHONY: help demo test faults mutants check format clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 20
@@ -16,7 +16,16 @@ demo: $(VENV)/.demo  ## a live room with an audience and flash sales, judged; AR
 test: $(VENV)/.test  ## every test, against a real Valkey, real sockets and a real browser; ARGS="-k stock"
 	@scripts/need chromium chromium fonts-noto-cjk
 	@scripts/need libatomic.so.1 libatomic1  # playwright's driver is linked with it
+	@scripts/need gcc gcc libc6-dev  # a disk that can be held, for tests/faults
 	$(BIN)/pytest $(ARGS)
+
+faults: $(VENV)/.test  ## the stock counter's faults at length: more rounds, more seeds; ARGS="-k linear"
+	@scripts/need gcc gcc libc6-dev
+	$(BIN)/pytest -m long tests/stock tests/faults tests/linear $(ARGS)
+
+mutants: $(VENV)/.test  ## break the stock counter on purpose, each way there is a patch for: the tests must notice
+	@scripts/need gcc gcc libc6-dev
+	@$(BIN)/python -m tests.mutants $(ARGS)
 
 check: $(VENV)/.test  ## ruff, mypy strict, import layers
 	$(BIN)/ruff check .

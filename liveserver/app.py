@@ -36,12 +36,14 @@ from liveserver.hub.people import People
 from liveserver.hub.rooms import Rooms
 from liveserver.hub.stock_desk import StockDesk
 from liveserver.hub.tasks import Tasks
+from liveserver.stock.durability import Promise
 from liveserver.stock.journal_files import JournalFiles
 from liveserver.stock.journal_ledger import JournalLedger
 from liveserver.stock.ledger import ValkeyLedger
-from liveserver.stock.port import Ledger, Reservation
+from liveserver.stock.patrol import Patrol
+from liveserver.stock.port import Durability, Ledger, Reservation
 from liveserver.store.binary import ExternalStore, choose_store
-from liveserver.store.embedded import EmbeddedValkey
+from liveserver.store.embedded import EmbeddedValkey, Fsync
 from liveserver.store.relay import ValkeyRelay
 from liveserver.store.rooms import ValkeyRoomStore
 from liveserver.store.server_clock import ServerClock
@@ -123,6 +125,9 @@ async def running(
                 f"the store's maxmemory-policy is {facts.maxmemory_policy}: it would drop stock when memory "
                 "runs short. Set maxmemory-policy noeviction."
             )
+        promise = _promise(settings)
+        if unkept := promise.unkept_by(facts):
+            raise StoreUnfitError(unkept)
         steered = ServerClock()
         await steered.sync(calls)
         clock = clock or steered
@@ -140,6 +145,7 @@ async def running(
         ledger: Ledger = ValkeyLedger(
             stock_calls,
             clock,
+            promise=promise,
             on_expired=lambda expired: desk.expired(expired),
             on_lined=lambda lined: hear_lined(lined),
         )
@@ -150,12 +156,7 @@ async def running(
             stack.callback(journal.close)
             ledger = noted = JournalLedger(ledger, journal, clock, on_lined=hear_lined)
             hear_lined = noted.lined
-        desk = StockDesk(
-            ledger,
-            clock,
-            durability="fsynced" if facts.fsynced else "memory",
-            deadline_ms=settings.purchase_deadline_ms,
-        )
+        desk = StockDesk(ledger, clock, deadline_ms=settings.purchase_deadline_ms)
         stack.push_async_callback(desk.aclose)
         gate = Gate(
             clock=clock,
@@ -216,7 +217,10 @@ async def running(
         if journal is not None:
             register_journal(metrics, journal)
         app = http_app(backend, WEB, tokens, metrics, clock, version=liveserver.__version__)
-        await _background(stack, rooms.beat_forever(), desk.sweep_forever(), gate.watch_deadlines())
+        patrol = Patrol(calls, clock, desk.sweep_unwatched)
+        await _background(
+            stack, rooms.beat_forever(), desk.sweep_forever(), patrol.run(), gate.watch_deadlines()
+        )
         serving = await serve(
             app,
             gate,
@@ -229,7 +233,13 @@ async def running(
         )
         stack.push_async_callback(serving.stop)
         stack.push_async_callback(gate.drain)
-        logger.info("listening", url=serving.url, process=process, store=facts.product)
+        logger.info(
+            "listening",
+            url=serving.url,
+            process=process,
+            store=facts.product,
+            durability=promise.offered_by(facts).value,
+        )
         yield Running(serving, where, tokens, clock)
 
 
@@ -242,8 +252,12 @@ def _unready(gate: Gate, rooms: Rooms) -> list[str]:
     return reasons
 
 
+def _promise(settings: Settings) -> Promise:
+    return Promise(settings.durability, settings.replicas, settings.replica_wait_ms)
+
+
 class StoreUnfitError(Exception):
-    """The store is set up in a way that would lose sales."""
+    """The store is set up in a way that would lose sales, or can't keep what was asked of it."""
 
 
 class StoreLostError(Exception):
@@ -271,7 +285,11 @@ async def _store(
     chosen = choose_store(environ)
     if isinstance(chosen, ExternalStore):
         return Store(chosen.url)
-    embedded = await EmbeddedValkey.start(settings.data_dir, binary=chosen, on_loading=on_loading)
+    # Who asks for no more than memory doesn't wait for a disk.
+    fsync: Fsync = "everysec" if settings.durability is Durability.MEMORY else "always"
+    embedded = await EmbeddedValkey.start(
+        settings.data_dir, binary=chosen, fsync=fsync, on_loading=on_loading
+    )
     stack.push_async_callback(embedded.stop)
     return Store(embedded.url, embedded)
 

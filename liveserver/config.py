@@ -9,9 +9,14 @@ from pathlib import Path
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from liveserver.stock.durability import REPLICA_WAIT_MS
+from liveserver.stock.port import Durability
+
 SECRET_FILE = "secret"
 SECRET_BYTES = 48
 JOURNAL_FOLDER = "journal"
+REPLICAS_MAX = 16
+REPLICA_WAIT_MS_MAX = 1_500  # a call whose script the store had forgotten waits twice, and must still act
 
 
 class Settings(BaseSettings):
@@ -42,6 +47,9 @@ class Settings(BaseSettings):
     danmaku_budget_per_s: int = Field(default=30, ge=1)  # shown per room and second
     danmaku_per_s: int = Field(default=1, ge=1)  # per session
     danmaku_burst: int = Field(default=3, ge=1)
+    durability: Durability | None = None  # the least an answer must have reached; None: what the store offers
+    replicas: int = Field(default=1, ge=1, le=REPLICAS_MAX)  # that must acknowledge, for ``replicated``
+    replica_wait_ms: int = Field(default=REPLICA_WAIT_MS, ge=1, le=REPLICA_WAIT_MS_MAX)
     purchase_deadline_ms: int = Field(default=300, ge=10)  # then the answer is ``pending``
     keepalive_ms: int = Field(default=25_000, ge=1_000)
     log_json: bool = False

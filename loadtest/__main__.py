@@ -14,6 +14,7 @@ import orjson
 import uvloop
 from rich.console import Console
 
+from loadtest import replay
 from loadtest.audience import night, plan
 from loadtest.audience.world import Options
 from loadtest.bench import arguments as bench_arguments
@@ -36,7 +37,8 @@ exit codes: 0 the verdict holds (the audience went to its end), 1 it does not, 2
 
 TOKENS = """\
 The token file is one JSON object: {"streamer": token, "service": token, "viewers": [token, ...]}, for the
-users streamer, service, v0, v1, ... of the room. Progress comes on standard output, one JSON object a line;
+users streamer, service, v0, v1, ... of the room; "names": [name, ...] of the viewers, if it is there, is what
+their gifts are shown under. Progress comes on standard output, one JSON object a line;
 the last has {"phase": "over", "figures": ...}. SIGINT and SIGTERM end the night early: the journal then says
 that it is partial, and the exit code is 1.
 """
@@ -89,7 +91,11 @@ def _verdict(given: argparse.Namespace) -> int:
         print(error, file=sys.stderr)
         return 2
     if given.report is not None:
-        given.report.write_bytes(orjson.dumps(verdict, option=orjson.OPT_INDENT_2))
+        try:
+            given.report.write_bytes(orjson.dumps(verdict, option=orjson.OPT_INDENT_2))
+        except OSError as error:
+            print(f"--report can't be written: {error.filename}: {error.strerror}", file=sys.stderr)
+            return 2
     if not given.quiet:
         show(verdict, Console())
     return 0 if verdict["ok"] else 1
@@ -101,8 +107,12 @@ def _audience(given: argparse.Namespace, parser: argparse.ArgumentParser) -> int
     try:
         tokens = orjson.loads(given.token_file.read_bytes())
         plan.make(given.seconds, given.viewers, given.seed)
+        replay.read(given.replay or replay.DEFAULT)
         if len(tokens["viewers"]) < given.viewers:
             raise ValueError(f"{given.token_file} has tokens for {len(tokens['viewers'])} viewers only")
+    except replay.BadRecordingError as error:
+        print(f"--replay can't be played: {error}", file=sys.stderr)
+        return 2
     except (OSError, ValueError, KeyError, TypeError) as error:
         parser.error(str(error))
     options = Options(

@@ -57,6 +57,15 @@ CATALOGUE: dict[Close, Rule] = {
 }
 
 
+def why_closed(code: int) -> str:
+    """``4003 (token_expired: the token has expired; …)``; of an unknown code just the number."""
+    try:
+        rule = CATALOGUE[Close(code)]
+    except ValueError:
+        return str(code)
+    return f"{code} ({rule.name}: {rule.why})"
+
+
 def may_reconnect(code: int) -> bool:
     """What an unknown code means: come back, gently."""
     try:

@@ -1,15 +1,16 @@
 """Bytes to messages and back: two subprotocols, one set of shapes.
 
-orjson and msgpack turn bytes into plain values; msgspec converts and checks them. ``decode_command`` is
-the only door for what clients say: it raises ``NotOurs`` for what isn't a message of the subprotocol and
-``CommandError`` (with the command's id and the field's wire name) for a message with something wrong.
+msgspec makes checked messages of bytes, in one pass. Only where it refuses some, orjson and msgpack read
+them as plain values, to find out what is wrong. ``decode_command`` is the only door for what clients say: it
+raises ``NotOurs`` for what isn't a message of the subprotocol and ``CommandError`` (with the command's id and
+the field's wire name) for a message with something wrong.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import msgpack
 import msgspec
@@ -21,6 +22,8 @@ from .errors import CommandError, NotOurs
 from .frames import Frame
 from .replies import Bye, Notice, Reply
 from .types import ID_PATTERN
+
+T = TypeVar("T")
 
 Downward = Reply | Notice | Bye | Frame
 
@@ -35,23 +38,32 @@ class Codec:
     """One subprotocol. ``text`` says which kind of WebSocket message carries it."""
 
     def __init__(
-        self, subprotocol: str, text: bool, loads: Callable[[bytes], Any], dumps: Callable[[Any], bytes]
+        self,
+        subprotocol: str,
+        text: bool,
+        loads: Callable[[bytes], Any],
+        decode: Callable[[bytes], Command],
+        encode: Callable[[msgspec.Struct], bytes],
     ) -> None:
         self.subprotocol = subprotocol
         self.text = text
         self._loads = loads
-        self._dumps = dumps
+        self._decode = decode
+        self._encode = encode
 
     def __repr__(self) -> str:
         return f"<Codec {self.subprotocol}>"
 
     def encode(self, message: msgspec.Struct) -> bytes:
         """The wire bytes of any command, reply or frame."""
-        return self._dumps(msgspec.to_builtins(message))
+        return self._encode(message)
 
     def decode_command(self, payload: bytes) -> Command:
         """A checked command; ``CommandError`` names code, field and the command's id."""
-        return _convert_command(self._read(payload))
+        try:
+            return self._decode(payload)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return _convert_command(self._read(payload))  # which says what is wrong
 
     def decode_downward(self, payload: bytes) -> Downward:
         """A checked reply, notice or frame; ``NotOurs`` if it is none."""
@@ -86,6 +98,12 @@ def _convert_command(value: Any) -> Command:
         raise CommandError(
             "unknown_command", f"no command {str(tag)[:64]!r}", field="type", command_id=command_id
         )
+    command: Command = checked(value, shape, command_id)
+    return command
+
+
+def checked(value: Any, shape: type[T], command_id: str = "") -> T:
+    """A plain value as this shape; ``CommandError`` names code and field."""
     try:
         return msgspec.convert(value, shape)
     except msgspec.ValidationError as error:
@@ -120,16 +138,19 @@ def _msgpack_loads(payload: bytes) -> Any:
     )
 
 
-def _json_dumps(value: Any) -> bytes:
-    return orjson.dumps(value)
-
-
-def _msgpack_dumps(value: Any) -> bytes:
-    packed: bytes = msgpack.packb(value)
-    return packed
-
-
-JSON = Codec("live.v1.json", True, orjson.loads, _json_dumps)
-MSGPACK = Codec("live.v1.msgpack", False, _msgpack_loads, _msgpack_dumps)
+JSON = Codec(
+    "live.v1.json",
+    True,
+    orjson.loads,
+    msgspec.json.Decoder(Command).decode,
+    msgspec.json.Encoder().encode,
+)
+MSGPACK = Codec(
+    "live.v1.msgpack",
+    False,
+    _msgpack_loads,
+    msgspec.msgpack.Decoder(Command).decode,
+    msgspec.msgpack.Encoder().encode,
+)
 CODECS: dict[str, Codec] = {codec.subprotocol: codec for codec in (MSGPACK, JSON)}
 """By subprotocol, the server's preference first."""

@@ -2,6 +2,8 @@
 
 msgspec does not hand ``kw_only`` down to subclasses, so a metaclass says it once for all of them. (Where a
 required field stands behind a default the class says ``kw_only=True`` again, for the type checker's sake.)
+
+``gc`` off: what is immutable and made whole is in no cycle, so the collector needn't look at it.
 """
 
 from __future__ import annotations
@@ -10,7 +12,13 @@ from typing import Any, dataclass_transform
 
 import msgspec
 
-_HOUSE_STYLE: dict[str, Any] = {"frozen": True, "kw_only": True, "omit_defaults": True, "rename": "camel"}
+_HOUSE_STYLE: dict[str, Any] = {
+    "frozen": True,
+    "kw_only": True,
+    "omit_defaults": True,
+    "rename": "camel",
+    "gc": False,
+}
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(msgspec.field,))

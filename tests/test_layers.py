@@ -14,6 +14,7 @@ LAYERS = [
     "liveserver.core",
     "liveserver.valkey",
     "liveserver.stock",
+    "liveserver.orders",
     "liveserver.store",
     "liveserver.commands",
     "liveserver.edge",

@@ -30,7 +30,8 @@ import uvloop
 from rich.console import Console
 
 from liveserver.app import Running, StoreUnfitError, running
-from liveserver.cli.demo_screen import Screen
+from liveserver.cli.demo_screen import Screen, scenes_line
+from liveserver.cli.faults import in_words
 from liveserver.cli.logs import configure_logging
 from liveserver.cli.serve import why
 from liveserver.cli.settings import settings
@@ -49,6 +50,7 @@ LEAVE_S_MAX: Final = 20.0  # an audience that was told to stop says goodbye with
 LATE_S_MAX: Final = 90.0  # beyond the night's own length
 VERDICT_S_MAX: Final = 300.0
 LINE_BYTES_MAX: Final = 1 << 20
+NOT_STARTED: Final = 2  # the exit code of what was asked for something that can't be
 STOPPED: Final = 130  # the exit code of a night that was broken off
 POLL_S: Final = 0.05
 
@@ -74,7 +76,7 @@ def demo(
     headless: Annotated[bool, typer.Option("--headless", help="End after the verdict.")] = False,
     port: Annotated[int, typer.Option(min=0, max=65_535, help="0 takes any free one.")] = 0,
     data_dir: Annotated[
-        Path | None, typer.Option(help="Keep the store here; else it is gone at the end.")
+        Path | None, typer.Option(file_okay=False, help="Keep the store here; else it is gone at the end.")
     ] = None,
 ) -> None:
     """Play a sale night on this machine and judge it: store, server, audience, verdict.
@@ -88,6 +90,10 @@ def demo(
     configure_logging(level="warning")
     if journal is not None and journal.exists() and any(journal.iterdir()):
         raise typer.BadParameter("is not empty: a journal is written into a new one", param_hint="--journal")
+    if report is not None:
+        _check_writable(report, "--report")
+    if journal is not None:
+        _check_folder(journal, "--journal")
     console = Console(highlight=False)
     with _private_folder() as folder:
         night = _Demo(
@@ -110,6 +116,25 @@ def demo(
             typer.echo(f"the demo can't start: {why(error, chosen.host, port)}", err=True)
             code = 2
     raise typer.Exit(code)
+
+
+def _check_writable(path: Path, hint: str) -> None:
+    """Now, and not after the night."""
+    _check_folder(path.parent, hint)
+    was_there = path.exists()
+    try:
+        path.open("ab").close()
+    except OSError as error:
+        raise typer.BadParameter(f"can't be written: {in_words(error)}", param_hint=hint) from None
+    if not was_there:
+        path.unlink()
+
+
+def _check_folder(folder: Path, hint: str) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise typer.BadParameter(f"can't be made: {in_words(error)}", param_hint=hint) from None
 
 
 class _Demo:
@@ -153,6 +178,8 @@ class _Demo:
             code = await self._audience(server)
             if self.stop.is_set():
                 return STOPPED
+            if code == NOT_STARTED:  # it has said why
+                return NOT_STARTED
             self._exited("audience", code)
             proved = await self._prove(server)
             if self.headless:
@@ -240,12 +267,12 @@ class _Demo:
         def mint(role: Role, user: str, name: str) -> str:
             return server.mint(role, user, [ROOM], ttl_ms=TOKEN_TTL_MS, name=name)
 
+        names = [f"{NAMES[k % len(NAMES)]}{k}" for k in range(self.viewers)]
         return {
             "streamer": mint(Role.STREAMER, "streamer", "主播"),
             "service": mint(Role.SERVICE, "service", "service"),
-            "viewers": [
-                mint(Role.VIEWER, f"v{k}", f"{NAMES[k % len(NAMES)]}{k}") for k in range(self.viewers)
-            ],
+            "viewers": [mint(Role.VIEWER, f"v{k}", name) for k, name in enumerate(names)],
+            "names": names,
         }
 
     # -- the end ---------------------------------------------------------------------------------------
@@ -343,6 +370,7 @@ def _summary(figures: dict[str, Any]) -> str:
             f" a listing is on screen within {listing['p99']} ms (p99)",
             f"purchases {bought['asked']} for {bought['units_offered']} units, at most"
             f" {bought['per_second_peak']}/s: {outcomes}",
+            f"beside the rushes: {scenes_line(figures['scenes'])}",
         )
     )
 

@@ -64,6 +64,20 @@ class Screen:
         self._shown += 1
 
 
+def scenes_line(scenes: dict[str, int]) -> str:
+    """What became of orders beside the rush, as far as it has."""
+    parts = [
+        ("in line", scenes.get("waiting", 0)),
+        ("served", scenes.get("served", 0)),
+        ("late payments", scenes.get("late_confirmed", 0) + scenes.get("late_refund_due", 0)),
+        ("to refund", scenes.get("refund_due", 0) + scenes.get("late_refund_due", 0)),
+        ("returned", scenes.get("returned", 0)),
+        ("refused by a pause", scenes.get("paused", 0)),
+        ("refused by a freeze", scenes.get("frozen", 0)),
+    ]
+    return ", ".join(f"{times} {what}" for what, times in parts if times)
+
+
 def _panel(progress: Progress) -> Panel:
     figures = Table.grid(padding=(0, 2))
     p99_ms = progress["p99_ms"]
@@ -79,4 +93,7 @@ def _panel(progress: Progress) -> Panel:
         word = "sold out" if not left and stock["status"] == "open" else stock["status"]
         bars.add_row(name, ProgressBar(total=of, completed=min(left, of), width=40), f"{left} left", word)
     recent = [Text(line, overflow="ellipsis", no_wrap=True) for line in progress["recent"][-DANMAKU_LINES:]]
-    return Panel(Group(figures, bars, *recent), title=f"live room: {progress['phase']}", title_align="left")
+    beside = Text(scenes_line(progress.get("scenes", {})), "dim")
+    return Panel(
+        Group(figures, bars, beside, *recent), title=f"live room: {progress['phase']}", title_align="left"
+    )

@@ -17,6 +17,7 @@ import uvloop
 from redis.asyncio import Redis
 
 from liveserver.cli import ledger_format as text
+from liveserver.cli.ledger_archive import archive
 from liveserver.cli.ledger_progress import Show, shown
 from liveserver.cli.ledger_rebuild import rebuild
 from liveserver.cli.ledger_store import CANNOT_LOOK, DataDirOption, Place, RedisUrlOption, place, store_of
@@ -31,7 +32,7 @@ BROKEN = 1
 CANNOT = 2
 
 app = typer.Typer(
-    help="Prove the sales of a store from their feeds; write them out; rebuild one that lost something.",
+    help="Prove the sales of a store from their feeds; write them out; archive or rebuild one.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -117,6 +118,9 @@ def export(
 
     written = _run(work, place(ctx))
     typer.echo(f"{written} {'orders' if as_orders else 'rows'} written", err=True)
+
+
+app.command()(archive)
 
 
 async def _audit(client: Redis, sale_id: str, show: Show) -> Report:

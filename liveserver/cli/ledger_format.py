@@ -13,7 +13,7 @@ from enum import StrEnum
 
 import msgspec
 
-from liveserver.stock.export import OrderLine
+from liveserver.stock.export import OrderLine, entry_line
 from liveserver.stock.feed import Entry
 
 
@@ -24,15 +24,15 @@ class Format(StrEnum):
 
 FEED_FIELDS = (
     *("kind", "first", "at", "items", "limit", "hold", "opens", "closes", "command", "due", "orders"),
-    *("reservation", "reservations", "item", "delta", "actor", "reason", "seen"),
-    *("waitlist", "since", "base"),
+    *("reservation", "reservations", "item", "delta", "actor", "reason", "seen", "waitlist"),
+    *("since", "base"),
 )
 FEED_COLUMNS = ("sale_id", "id", *FEED_FIELDS, "other")
 ORDER_COLUMNS = OrderLine.__struct_fields__
 
 
 def feed_line(form: Format) -> Callable[[str, Entry], str]:
-    return _feed_csv if form is Format.CSV else _feed_json
+    return _feed_csv if form is Format.CSV else entry_line
 
 
 def order_line(form: Format) -> Callable[[OrderLine], str]:
@@ -41,11 +41,6 @@ def order_line(form: Format) -> Callable[[OrderLine], str]:
 
 def header(form: Format, columns: Sequence[str]) -> str:
     return _csv(columns) if form is Format.CSV else ""
-
-
-def _feed_json(sale_id: str, entry: Entry) -> str:
-    entry_id, fields = _texts(entry)
-    return msgspec.json.encode({"sale_id": sale_id, "id": entry_id, **fields}).decode() + "\n"
 
 
 def _feed_csv(sale_id: str, entry: Entry) -> str:

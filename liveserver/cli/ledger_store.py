@@ -30,6 +30,7 @@ DataDirOption = Annotated[
     Path | None,
     typer.Option(
         envvar="LIVESERVER_DATA_DIR",
+        file_okay=False,
         help="Or the data directory of a server: a running one is asked, a stopped one's store is started.",
         show_default=str(DATA_DIR),
     ),

@@ -7,7 +7,7 @@ import platform
 import typer
 
 import liveserver
-from liveserver.cli import ledger, streamer
+from liveserver.cli import ledger, orders_app, streamer
 from liveserver.cli.demo import demo
 from liveserver.cli.serve import serve
 from liveserver.cli.token import token
@@ -41,6 +41,7 @@ for command in (serve, demo, token, watch):
     app.command()(command)
 app.add_typer(streamer.app, name="streamer")
 app.add_typer(ledger.app, name="ledger")
+app.add_typer(orders_app.app, name="orders")
 
 
 def main() -> None:

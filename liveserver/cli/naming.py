@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from liveserver.cli.parsing import same_variant
 from protocol.client.mirror import Mirror
 from protocol.types import Item, Listing, Sale
 
@@ -32,7 +33,7 @@ def item(listing: Listing, name: str) -> Item:
         if len(listing.items) == 1:
             return listing.items[0]
         raise Unnamed(f"say which variant of listing {listing.number}: {_variants(listing)}")
-    found = [each for each in listing.items if _same(each.variant, name)]
+    found = [each for each in listing.items if same_variant(each.variant, name)]
     found = found or [each for each in listing.items if each.item_id == name]
     if len(found) != 1:
         raise Unnamed(f"no one variant {name!r} in listing {listing.number}; there is {_variants(listing)}")
@@ -65,10 +66,6 @@ def variant_of(mirror: Mirror, item_id: str) -> str:
             if one.item_id == item_id:
                 return f"{each.number} {one.variant}".strip()
     return item_id
-
-
-def _same(variant: str, name: str) -> bool:
-    return variant.casefold().replace(" ", "") == name.casefold().replace(" ", "")
 
 
 def _variants(listing: Listing) -> str:

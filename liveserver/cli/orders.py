@@ -18,7 +18,7 @@ import msgspec
 import typer
 
 from liveserver.cli.naming import sale, variant_of
-from liveserver.cli.speaking import REFUSED, Speaker, fail
+from liveserver.cli.speaking import REFUSED, Speaker, fail, remedy
 from liveserver.cli.target import Target
 from liveserver.edge.api import OrderPage, OrderRow
 from protocol.client.mirror import Mirror
@@ -152,4 +152,4 @@ def _problem(error: urllib.error.HTTPError) -> str:
         problem = msgspec.json.decode(error.read(64 * 1024), type=Problem)
     except (msgspec.DecodeError, OSError):
         return f"refused with HTTP {error.code}"
-    return f"refused: {problem.code}: {problem.detail}"
+    return f"refused: {problem.code}: {problem.detail}{remedy(problem.code)}"

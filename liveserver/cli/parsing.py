@@ -6,11 +6,14 @@ Every function raises ``ValueError`` with a text that says what is wrong and how
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from protocol.limits import AMOUNT_MAX, VARIANT_CHARS_MAX
+from protocol.types import ID_PATTERN
 
 _MONEY = re.compile(r"[¥￥]?\s?(\d{1,14})(?:\.(\d{1,2}))?", re.ASCII)
+_ID = re.compile(ID_PATTERN)
 _COUNT = re.compile(r"\d{1,16}", re.ASCII)
 _CHANGE = re.compile(r"[+-]\d{1,16}", re.ASCII)
 _DURATION = re.compile(
@@ -60,6 +63,29 @@ def item(text: str) -> ItemText:
     if len(variant) > VARIANT_CHARS_MAX:
         raise ValueError(f"a variant is at most {VARIANT_CHARS_MAX} characters: {variant!r}")
     return ItemText(variant, money_fen(parts[-2]), units(parts[-1]))
+
+
+def wire_id(text: str) -> str:
+    """An id as the wire takes it: of a user, a room, a listing, a sale, a command."""
+    if not _ID.match(text):
+        raise ValueError(f"{text!r} is no id: write 1 to 64 letters (a to z), digits or any of _ . : @ -")
+    return text
+
+
+def items(texts: Sequence[str]) -> list[ItemText]:
+    """Each as ``item``; no variant twice."""
+    parsed = [item(text) for text in texts]
+    for place, each in enumerate(parsed):
+        if any(same_variant(each.variant, other.variant) for other in parsed[:place]):
+            raise ValueError(
+                f"variant {each.variant!r} is there twice: give each variant once, with all its units"
+            )
+    return parsed
+
+
+def same_variant(one: str, other: str) -> bool:
+    """As people write them: ``Red, M`` is ``red,m``."""
+    return one.casefold().replace(" ", "") == other.casefold().replace(" ", "")
 
 
 def units(text: str) -> int:

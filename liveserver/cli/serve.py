@@ -13,9 +13,12 @@ import uvloop
 from redis.exceptions import RedisError
 
 from liveserver.app import StoreLostError, StoreUnfitError, running
+from liveserver.cli import collector
+from liveserver.cli.faults import in_words
 from liveserver.cli.logs import configure_logging
 from liveserver.cli.settings import settings
 from liveserver.config import Settings
+from liveserver.stock.port import Durability
 from liveserver.store.binary import NoStoreError
 from liveserver.store.datadir import DataDirInUseError
 from liveserver.store.embedded import StoreStartError
@@ -36,12 +39,17 @@ CANNOT_SERVE = (
 
 
 def serve(
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65_535, help="Port; 0 takes any free one.")] = 8080,
+    host: Annotated[str, typer.Option(envvar="LIVESERVER_HOST", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[
+        int,
+        typer.Option(envvar="LIVESERVER_PORT", min=0, max=65_535, help="Port; 0 takes any free one."),
+    ] = 8080,
     data_dir: Annotated[
         Path,
         typer.Option(
-            envvar="LIVESERVER_DATA_DIR", help="Where the embedded store and the token secret live."
+            envvar="LIVESERVER_DATA_DIR",
+            file_okay=False,
+            help="Where the embedded store and the token secret live.",
         ),
     ] = DATA_DIR,
     redis_url: Annotated[
@@ -58,7 +66,15 @@ def serve(
             show_default="DATA_DIR/journal",
         ),
     ] = None,
-    log_json: Annotated[bool, typer.Option(help="Log JSON lines.")] = False,
+    durability: Annotated[
+        Durability | None,
+        typer.Option(
+            envvar="LIVESERVER_DURABILITY",
+            help="The least a purchase must have reached before it is answered; a store that can't is "
+            "refused. Default: what the store offers.",
+        ),
+    ] = None,
+    log_json: Annotated[bool, typer.Option(envvar="LIVESERVER_LOG_JSON", help="Log JSON lines.")] = False,
 ) -> None:
     """Run the server until Ctrl-C.
 
@@ -73,6 +89,7 @@ def serve(
         data_dir=data_dir,
         redis_url=redis_url,
         journal_dir=journal_dir,
+        durability=durability,
         log_json=log_json,
     )
     try:
@@ -88,7 +105,7 @@ def why(error: Exception, host: str, port: int) -> str:
         return f"{host}:{port} is in use: stop what listens there, or give another --port (0: any free one)"
     if isinstance(error, OSError) and error.errno == errno.EADDRNOTAVAIL:
         return f"{host} is no address of this machine: give another --host"
-    return str(error)
+    return in_words(error)
 
 
 async def _serve(settings: Settings) -> None:
@@ -97,6 +114,7 @@ async def _serve(settings: Settings) -> None:
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, stop.set)
     async with running(settings, on_loading=_loading) as server:
+        collector.settle()
         typer.echo(f"liveserver listens on {server.http_url} (clients: {server.url})")
         stopping = asyncio.create_task(stop.wait())
         ended = asyncio.create_task(server.wait())

@@ -22,12 +22,14 @@ from protocol.client.aio import (
     ConnectFailed,
     ConnectionEnded,
     Live,
+    LiveError,
     NotEntered,
     OutcomeUnknown,
     Room,
     connect,
 )
 from protocol.client.mirror import Mirror
+from protocol.close import Close
 from protocol.commands import Command
 from protocol.replies import Done
 
@@ -48,6 +50,7 @@ REMEDIES: dict[str, str] = {
 }
 """What to do about a refusal, by its stable code."""
 
+TOKEN_CODES: dict[int, str] = {Close.BAD_TOKEN: "bad_token", Close.TOKEN_EXPIRED: "token_expired"}
 SEEN_S_MAX = 5.0  # how long we wait to see in the room what was done
 
 
@@ -115,9 +118,7 @@ class Speaker(msgspec.Struct, frozen=True):
         except NotEntered as error:
             fail(REFUSED, f"{error}; nothing was sent")
         except (ConnectFailed, ConnectionEnded) as error:
-            fail(
-                REFUSED, f"no session with {where.socket_url}: {error}. Is it running, is the token its own?"
-            )
+            fail(REFUSED, no_session(where.socket_url, error))
         except KeyboardInterrupt:
             fail(UNKNOWN, f"stopped: if it had been sent, it may have been done. {_again(command_id)}")
 
@@ -131,10 +132,21 @@ class Speaker(msgspec.Struct, frozen=True):
             await act(live, await live.join(self.room))
 
 
+def no_session(url: str, error: LiveError) -> str:
+    """Why there is none (any more), and what to do about it."""
+    code = error.code if isinstance(error, ConnectFailed) else ""
+    if isinstance(error, ConnectionEnded):
+        code = TOKEN_CODES.get(error.code, "")
+    return f"no session with {url}: {error}{remedy(code) or '. Is it running?'}"
+
+
+def remedy(code: str) -> str:
+    """A sentence to end a refusal with; empty where nothing can be said."""
+    return f". {REMEDIES[code][0].upper()}{REMEDIES[code][1:]}" if code in REMEDIES else ""
+
+
 def _remedy(error: CommandRefused) -> str:
-    if error.code in REMEDIES:
-        return f". {REMEDIES[error.code][0].upper()}{REMEDIES[error.code][1:]}"
-    return f". Try again in {error.retry_ms} ms" if error.retry_ms else ""
+    return remedy(error.code) or (f". Try again in {error.retry_ms} ms" if error.retry_ms else "")
 
 
 def _again(command_id: str) -> str:

@@ -17,6 +17,7 @@ from liveserver.cli.orders import orders
 from liveserver.cli.speaking import Build, Speaker
 from liveserver.cli.target import DEFAULT_URL, TokenFileOption, TokenOption, UrlOption
 
+S = TypeVar("S")
 T = TypeVar("T")
 COMMON = ("--url", "--token", "--token-file", "--command-id", "--timeout")
 
@@ -70,8 +71,10 @@ def _room(
 
     Exit codes: 0 done, 1 refused, 2 wrong usage, 3 unknown (send again with the same --command-id).
     """
+    if command_id:
+        _parsed(parsing.wire_id, command_id, "--command-id")
     ctx.obj = Speaker(
-        room=room,
+        room=_parsed(parsing.wire_id, room, "ROOM"),
         url=url,
         token=token,
         token_file=token_file,
@@ -102,7 +105,9 @@ def list_(
 
     Example:  liveserver streamer r1 list --title "香辣酱" --line "今天现炒" --item "两瓶:19.90:100"
     """
-    items = [_parsed(parsing.item, each, "--item") for each in item]
+    items = _parsed(parsing.items, item, "--item")
+    if listing_id:
+        _parsed(parsing.wire_id, listing_id, "--id")
     _say(
         ctx,
         lambda mirror, new_id: acts.publish(
@@ -133,7 +138,7 @@ def update(
     """
     if title is None and line is None and photo is None and not item:
         raise typer.BadParameter("nothing to change: give --title, --line, --photo or --item")
-    items = [_parsed(parsing.item, each, "--item") for each in item]
+    items = _parsed(parsing.items, item, "--item")
     _say(
         ctx,
         lambda mirror, new_id: acts.update(
@@ -216,6 +221,8 @@ def open_(
     """
     opens_in_ms = _parsed(parsing.duration_ms, opens_in, "--in") if opens_in else 0
     hold_ms = _parsed(parsing.duration_ms, hold, "--hold")
+    if sale_id:
+        _parsed(parsing.wire_id, sale_id, "--id")
     _say(
         ctx,
         lambda mirror, new_id: acts.open_sale(
@@ -291,6 +298,7 @@ def mute(
 
     Example:  liveserver streamer r1 mute u42 --minutes 10
     """
+    _parsed(parsing.wire_id, user, "USER")
     _say(
         ctx,
         lambda mirror, new_id: acts.mute(
@@ -354,8 +362,8 @@ def _say(ctx: typer.Context, build: Build) -> None:
     _speaker(ctx).say(build)
 
 
-def _parsed(parse: Callable[[str], T], text: str, hint: str) -> T:
+def _parsed(parse: Callable[[S], T], given: S, hint: str) -> T:
     try:
-        return parse(text)
+        return parse(given)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint=hint) from None

@@ -10,6 +10,8 @@ from urllib.parse import urlsplit, urlunsplit
 import msgspec
 import typer
 
+from liveserver.cli.faults import in_words
+
 DEFAULT_URL = "ws://127.0.0.1:8080/v1/live"
 SOCKET_PATH = "/v1/live"
 SCHEMES = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}
@@ -59,7 +61,7 @@ def _token(token: str, token_file: Path | None) -> str:
         try:
             token = token_file.read_text("utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
-            raise typer.BadParameter(f"can't be read: {error}", param_hint="--token-file") from None
+            raise typer.BadParameter(f"can't be read: {in_words(error)}", param_hint="--token-file") from None
     token = token or os.environ.get("LIVESERVER_TOKEN", "")
     if not token:
         raise typer.BadParameter(

@@ -8,12 +8,15 @@ from typing import Annotated
 
 import typer
 
-from liveserver.cli.parsing import duration_ms
+from liveserver.cli.faults import in_words
+from liveserver.cli.parsing import duration_ms, wire_id
 from liveserver.cli.serve import DATA_DIR
 from liveserver.cli.settings import settings
 from liveserver.config import SecretMissingError
 from liveserver.edge.tokens import TokenConfig, Tokens
 from protocol.types import Role
+
+ANY_ROOM = "*"
 
 
 def token(
@@ -29,6 +32,7 @@ def token(
         Path,
         typer.Option(
             envvar="LIVESERVER_DATA_DIR",
+            file_okay=False,
             help="The server's data directory, where its secret is. LIVESERVER_SECRET wins.",
         ),
     ] = DATA_DIR,
@@ -43,6 +47,10 @@ def token(
         raise typer.BadParameter(str(error), param_hint="--ttl") from None
     if ttl_ms == 0:
         raise typer.BadParameter("a token that lives 0 ms is of no use: write it like 1h", param_hint="--ttl")
+    _check_id(user, "--user")
+    for each in room:
+        if each != ANY_ROOM:
+            _check_id(each, "--room")
     chosen = settings()
     try:
         config = TokenConfig(
@@ -52,6 +60,13 @@ def token(
             user, role, room, now_ms=time.time_ns() // 1_000_000, ttl_ms=ttl_ms, name=name or user, fan=fan
         )
     except (SecretMissingError, ValueError, OSError) as error:
-        typer.echo(f"no token: {error}", err=True)
+        typer.echo(f"no token: {in_words(error)}", err=True)
         raise typer.Exit(1) from None
     typer.echo(minted)
+
+
+def _check_id(text: str, hint: str) -> None:
+    try:
+        wire_id(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint=hint) from None

@@ -12,7 +12,8 @@ import typer
 from rich.console import Console
 from rich.live import Live as Screen
 
-from liveserver.cli.speaking import REFUSED, fail
+from liveserver.cli.parsing import wire_id
+from liveserver.cli.speaking import REFUSED, fail, no_session, remedy
 from liveserver.cli.target import DEFAULT_URL, TokenFileOption, TokenOption, UrlOption, target
 from liveserver.cli.watch_view import Comments, lines, picture, session_line
 from protocol.client.aio import CommandRefused, Live, LiveError, Room, connect
@@ -34,14 +35,18 @@ def watch(
 
     Example:  liveserver watch r1 --token-file viewer.token
     """
+    try:
+        wire_id(room)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="ROOM") from None
     where = target(url, token, token_file)
     watching = _Watching(room, on_screen=sys.stdout.isatty(), show_ids=ids)
     try:
         asyncio.run(watching.run(where.socket_url, where.token))
     except CommandRefused as error:
-        fail(REFUSED, f"room {room} refused: {error}")
+        fail(REFUSED, f"room {room} refused: {error}{remedy(error.code)}")
     except LiveError as error:
-        fail(REFUSED, f"no session with {where.socket_url}: {error}")
+        fail(REFUSED, no_session(where.socket_url, error))
     except BrokenPipeError:  # whoever read us has left: `… | head`
         sys.stderr.close()
 

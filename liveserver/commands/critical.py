@@ -5,7 +5,7 @@ The rules of each stand in ``core.decide``, where they are pure; here is what th
 
 from __future__ import annotations
 
-from liveserver.core.decide import decide
+from liveserver.core.decide import decide, made
 from protocol.commands import RoomCommand
 from protocol.replies import Done
 
@@ -19,6 +19,7 @@ async def handle(context: Context, session: Session, command: RoomCommand) -> Do
         idempotency_key(session, command),
         lambda room: decide(room, command, context.clock.now_ms()),
         getattr(command, "stream_time_ms", None),
+        makes=lambda event: made(command, event),
     )
     return Done(id=command.id, t=context.clock.now_ms(), epoch=epoch, offset=offset, duplicate=duplicate)
 

@@ -71,7 +71,7 @@ HANDLERS: dict[type, Handler] = {
 
 
 def dispatch(context: Context, session: Session, command: Command) -> Answer:
-    """The reply, a coroutine of it, or None if it is said later. Raises ``CommandError``."""
+    """The reply, what it will come of, or None if the room says it. Raises ``CommandError``."""
     now_ms = context.clock.now_ms()
     check_identity(session, command, now_ms)
     if wait_ms := too_fast_for(session, command, now_ms):

@@ -11,6 +11,7 @@ from liveserver.core.decide import check_open_sale, decide_sale
 from liveserver.stock.port import SaleItem, SaleSpec, StockView, UnknownSaleError
 from protocol.commands import OpenSale
 from protocol.errors import CommandError
+from protocol.events import Event, SaleOpened
 from protocol.replies import Done
 from protocol.types import Listing, Sale
 
@@ -24,6 +25,8 @@ SPREAD_MS = 1_000  # automatic clients draw their moment inside this window afte
 
 async def handle(context: Context, session: Session, command: OpenSale) -> Done:
     live = await context.rooms.open(command.room)
+    key = idempotency_key(session, command)
+    await live.check_id(key, lambda event: _opens(event, command))
     listing = check_open_sale(live.view, command, context.clock.now_ms())
     with ledger_errors():
         there = await _there(context, command.sale_id)
@@ -43,12 +46,16 @@ async def handle(context: Context, session: Session, command: OpenSale) -> Done:
         stock=stock(view),
     )
     epoch, offset, duplicate = await live.publish(
-        idempotency_key(session, command),
+        key,
         lambda room: decide_sale(room, command.sale_id, sale.stock, sale),
         command.stream_time_ms,
     )
     context.stock.observe(view)
     return Done(id=command.id, t=context.clock.now_ms(), epoch=epoch, offset=offset, duplicate=duplicate)
+
+
+def _opens(event: Event, command: OpenSale) -> bool:
+    return isinstance(event, SaleOpened) and event.sale.sale_id == command.sale_id
 
 
 async def _there(context: Context, sale_id: str) -> StockView | None:

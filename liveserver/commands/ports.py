@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from liveserver.core.clock import Clock
 from liveserver.core.identity import Identity
@@ -50,12 +51,22 @@ class LiveRoom(Protocol):
     def add_likes(self, taps: int) -> None: ...
 
     async def publish(
-        self, command_id: str, decide: Decide, stream_time_ms: int | None = None
+        self,
+        command_id: str,
+        decide: Decide,
+        stream_time_ms: int | None = None,
+        *,
+        makes: Callable[[Event], bool] | None = None,
     ) -> tuple[int, int, bool]:
         """Append what ``decide`` makes of the room as it then is, and broadcast it. ``decide`` is called
         again whenever another process was faster; None from it means it is so already. Returns
-        (epoch, offset, duplicate). Cancelled or timed out, it may have happened: the same command id
-        again tells the truth."""
+        (epoch, offset, duplicate). Where the event of this id is still in the log and ``makes`` denies it,
+        ``CommandError`` conflict: the id was another command's. Cancelled or timed out, it may have happened:
+        the same command id again tells the truth."""
+        ...
+
+    async def check_id(self, command_id: str, makes: Callable[[Event], bool]) -> None:
+        """``CommandError`` conflict as of ``publish``, for who does something else before he publishes."""
         ...
 
     async def announce_sale(self, sale_id: str) -> None: ...
@@ -87,12 +98,10 @@ class Stock(Protocol):
     @property
     def ledger(self) -> Ledger: ...
 
-    @property
-    def durability(self) -> str: ...
-
-    async def purchase(self, sale_id: str, order: Order, *, attempt: int) -> Verdict:
-        """Gathered with the orders of this moment; never raises for the ledger's troubles, but for an
-        unknown sale or item. ``attempt`` 0: this command id was never sent before."""
+    def purchase(self, sale_id: str, order: Order, *, attempt: int) -> Verdict | asyncio.Future[Verdict]:
+        """At once if it is known to be sold out, else gathered with the orders of this moment. The future
+        never raises for the ledger's troubles, but ``LedgerError`` for an unknown sale or item.
+        ``attempt`` 0: this command id was never sent before."""
         ...
 
     def observe(self, view: StockView) -> None:
@@ -135,4 +144,12 @@ class Context(Protocol):
         ...
 
 
-Answer = Awaitable[Reply | None] | Reply | None
+class Later(NamedTuple):
+    """A reply that needs no task: once ``asked`` is done, ``reply`` makes it of that. It may raise
+    ``CommandError``, as handlers do."""
+
+    asked: asyncio.Future[Any]
+    reply: Callable[[asyncio.Future[Any]], Reply]
+
+
+Answer = Later | Awaitable[Reply | None] | Reply | None

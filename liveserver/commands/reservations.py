@@ -32,14 +32,18 @@ def ledger_errors(**fields: str) -> Iterator[None]:
     """What the ledger refuses becomes the command's error reply, naming the field."""
     try:
         yield
-    except LedgerPendingError as error:
-        raise CommandError("pending", str(error), retry_ms=300) from error
-    except LedgerUnavailableError as error:
-        raise CommandError("unavailable", str(error), retry_ms=500) from error
     except LedgerError as error:
-        code = CODES.get(error.code, error.code)
-        field = fields.get(error.code, FIELDS.get(error.code, ""))
-        raise CommandError(code, str(error), field=field) from error
+        raise refusal(error, **fields) from error
+
+
+def refusal(error: LedgerError, **fields: str) -> CommandError:
+    """``fields``: the ledger's code -> the field of this command that is at fault."""
+    if isinstance(error, LedgerPendingError):
+        return CommandError("pending", str(error), retry_ms=300)
+    if isinstance(error, LedgerUnavailableError):
+        return CommandError("unavailable", str(error), retry_ms=500)
+    code = CODES.get(error.code, error.code)
+    return CommandError(code, str(error), field=fields.get(error.code, FIELDS.get(error.code, "")))
 
 
 def held(reservation: Reservation) -> HeldReservation:

@@ -18,7 +18,7 @@ from protocol.commands import CommandBase, OpenSale
 from protocol.errors import CommandError
 from protocol.events import Event
 from protocol.limits import LISTINGS_PER_CART_MAX
-from protocol.types import Item, ItemDraft, Listing, RoomStatus, Sale, Stock
+from protocol.types import Item, ItemDraft, Listing, ListingDraft, RoomStatus, Sale, Stock
 
 from .room import Room, is_closed
 
@@ -35,16 +35,8 @@ def decide(room: Room, command: CommandBase, now_ms: int) -> Event | None:
 def _publish_listing(room: Room, command: commands.PublishListing, now_ms: int) -> Event | None:
     _refuse_if_ended(room)
     draft = command.listing
-    items = _items(draft.items, field="listing.items")
     present = room.listings.get(draft.listing_id)
-    listing = Listing(
-        listing_id=draft.listing_id,
-        number=present.number if present else room.next_number,
-        title=draft.title,
-        line=draft.line,
-        photo=draft.photo,
-        items=items,
-    )
+    listing = _listed(draft, present.number if present else room.next_number)
     if present is not None:
         if present == listing:
             return None
@@ -52,6 +44,17 @@ def _publish_listing(room: Room, command: commands.PublishListing, now_ms: int) 
     if len(room.order) >= LISTINGS_PER_CART_MAX:
         raise CommandError("cart_full", field="listing")
     return events.ListingPublished(listing=listing)
+
+
+def _listed(draft: ListingDraft, number: int) -> Listing:
+    return Listing(
+        listing_id=draft.listing_id,
+        number=number,
+        title=draft.title,
+        line=draft.line,
+        photo=draft.photo,
+        items=_items(draft.items, field="listing.items"),
+    )
 
 
 def _update_listing(room: Room, command: commands.UpdateListing, now_ms: int) -> Event | None:
@@ -156,6 +159,12 @@ def _become(status: RoomStatus) -> Callable[[Room, Any, int], Event | None]:
     return rule
 
 
+_STATUS: dict[type, RoomStatus] = {
+    commands.StartRoom: RoomStatus.LIVE,
+    commands.PauseRoom: RoomStatus.PAUSED,
+    commands.EndRoom: RoomStatus.ENDED,
+}
+
 _RULES: dict[type, Callable[[Room, Any, int], Event | None]] = {
     commands.PublishListing: _publish_listing,
     commands.UpdateListing: _update_listing,
@@ -165,11 +174,45 @@ _RULES: dict[type, Callable[[Room, Any, int], Event | None]] = {
     commands.StopExplaining: _stop_explaining,
     commands.Mute: _mute,
     commands.DeleteDanmaku: _delete_danmaku,
-    commands.StartRoom: _become(RoomStatus.LIVE),
-    commands.PauseRoom: _become(RoomStatus.PAUSED),
-    commands.EndRoom: _become(RoomStatus.ENDED),
+    **{command: _become(status) for command, status in _STATUS.items()},
 }
 CRITICAL_COMMANDS = frozenset(_RULES)
+
+
+# -- one id, one command -------------------------------------------------------------------------------
+
+
+def made(command: CommandBase, event: Event) -> bool:
+    """Whether this command makes such an event. If not, and the event was made under its id, then the id was
+    another command's."""
+    match command, event:
+        case commands.PublishListing(listing=draft), events.ListingPublished(listing=listing):
+            return listing == _listed(draft, listing.number)
+        case commands.UpdateListing(), events.ListingUpdated(listing=listing):
+            given = (command.title, command.line, command.photo)
+            kept = zip(given, (listing.title, listing.line, listing.photo), strict=True)
+            items = listing.items if command.items is None else _items(command.items, field="items")
+            return (
+                listing.listing_id == command.listing_id
+                and listing.items == items
+                and all(value is None or value == now for value, now in kept)
+            )
+        case commands.WithdrawListing(listing_id=wanted), events.ListingWithdrawn(listing_id=listing_id):
+            return wanted == listing_id
+        case commands.OrderCart(listing_ids=wanted), events.CartOrdered(listing_ids=listing_ids):
+            return wanted == listing_ids
+        case commands.StartExplaining(listing_id=wanted), events.ExplainingStarted(listing_id=listing_id):
+            return wanted == listing_id
+        case commands.StopExplaining(), events.ExplainingStopped():
+            return True
+        case commands.Mute(user_id=wanted, seconds=seconds), events.UserMuted(user_id=user_id):
+            return wanted == user_id and (seconds == 0) == (event.until_ms == 0)
+        case commands.DeleteDanmaku(danmaku_id=wanted), events.DanmakuDeleted(danmaku_id=danmaku_id):
+            return wanted == danmaku_id
+        case ((commands.StartRoom() | commands.PauseRoom() | commands.EndRoom()), events.RoomStatusChanged()):
+            return event.status == _STATUS[type(command)]
+        case _:
+            return False
 
 
 # -- sales: the ledger decides, the room tells ---------------------------------------------------------

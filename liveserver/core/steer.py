@@ -72,7 +72,9 @@ class Steering:
     def now_ms(self, local_ms: float) -> int:
         right_ms = local_ms + self._difference_ms
         if self._told_ms is not None:
-            elapsed_ms = max(0.0, local_ms - self._told_at_ms)
-            right_ms = max(right_ms, self._told_ms + elapsed_ms / 2)
+            elapsed_ms = local_ms - self._told_at_ms
+            least_ms = self._told_ms + elapsed_ms / 2 if elapsed_ms > 0 else self._told_ms
+            if right_ms < least_ms:
+                right_ms = least_ms
         self._told_ms, self._told_at_ms = right_ms, local_ms
         return int(right_ms)

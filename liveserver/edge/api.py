@@ -8,13 +8,16 @@ the implementation can know: a streamer may see and open sales of his own rooms 
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Annotated, Protocol
+
+from msgspec import Meta
 
 from liveserver.core.identity import Identity
 from protocol.commands import OpenSale
-from protocol.replies import Done
-from protocol.shape import Shape
-from protocol.types import HeldReservation, Id, ListingDraft, Stock
+from protocol.limits import LINES_PER_ORDER_MAX
+from protocol.replies import Done, PurchaseOutcome
+from protocol.shape import Shape, StrictShape
+from protocol.types import HeldReservation, Id, ListingDraft, OrderLine, Stock
 
 ORDERS_PAGE_MAX = 500
 
@@ -36,6 +39,14 @@ class OrderPage(Shape):
     next: str
 
 
+class PurchaseOrder(StrictShape):
+    """A purchase that a shop's backend makes for one of its users. ``attempt`` as in ``purchase``."""
+
+    user_id: Id
+    lines: Annotated[list[OrderLine], Meta(min_length=1, max_length=LINES_PER_ORDER_MAX)]
+    attempt: Annotated[int, Meta(ge=0, le=1_000)] = 0
+
+
 class RestApi(Protocol):
     def ready(self) -> list[str]:
         """Why this process should get no traffic now; empty: it may."""
@@ -47,6 +58,12 @@ class RestApi(Protocol):
 
     async def open_sale(self, identity: Identity, command: OpenSale) -> Done:
         """``command.id`` is the request's key, ``command.room`` its room."""
+        ...
+
+    async def purchase(
+        self, identity: Identity, sale_id: str, order: PurchaseOrder, command_id: str
+    ) -> PurchaseOutcome:
+        """Every outcome but ``pending`` and ``unavailable``, which are raised."""
         ...
 
     async def confirm(self, identity: Identity, reservation_id: str, command_id: str) -> HeldReservation:

@@ -14,11 +14,11 @@ import msgspec
 import orjson
 
 from liveserver.core.identity import Identity
-from liveserver.edge.api import ORDERS_PAGE_MAX, OrderPage, RestApi
+from liveserver.edge.api import ORDERS_PAGE_MAX, OrderPage, PurchaseOrder, RestApi
 from protocol import commands
-from protocol.codec import JSON
+from protocol.codec import JSON, checked
 from protocol.errors import CommandError
-from protocol.replies import Done
+from protocol.replies import Done, PurchaseOutcome
 from protocol.types import ID_PATTERN, HeldReservation, ListingDraft, Role, Stock
 
 CURSOR_CHARS_MAX = 64
@@ -66,6 +66,11 @@ async def open_sale(api: RestApi, call: Call) -> Done:
     command = _command("openSale", call)
     assert isinstance(command, commands.OpenSale)
     return await api.open_sale(call.identity, command)
+
+
+async def purchase(api: RestApi, call: Call) -> PurchaseOutcome:
+    order = checked(call.body, PurchaseOrder)
+    return await api.purchase(call.identity, _id(call.path, "saleId"), order, call.key)
 
 
 async def confirm(api: RestApi, call: Call) -> HeldReservation:
@@ -158,6 +163,19 @@ OPERATIONS: tuple[Operation, ...] = (
         open_sale,
         body=commands.OpenSale,
         codes=("unknown_listing", "sale_conflict", "sale_running", "room_ended", "conflict"),
+    ),
+    Operation(
+        "POST",
+        "/v1/sales/{saleId}/orders",
+        "purchase",
+        "Ask for units on behalf of a user; the outcome is one of the closed set of `purchase`, and sold out "
+        "is an answer like any other. What is not known to be decided is a 503 or a 504: send it again with "
+        "the same key and a higher `attempt`",
+        _SERVICE,
+        PurchaseOutcome,
+        purchase,
+        body=PurchaseOrder,
+        codes=("unknown_sale", "unknown_item"),
     ),
     Operation(
         "POST",

@@ -6,6 +6,8 @@ commands, rooms or who its owner is.
 
 What holds:
 - nothing is written after the close frame: ``write`` and ``send`` then do nothing;
+- what is sent while a read is worked through leaves with one ``write``, at the latest when it is done: a
+  client that says much in one breath costs one call of the kernel, not one a reply;
 - the owner hears ``closed`` exactly once, from the loop, never from inside a call of ours;
 - what a peer can make us keep is bounded: what ``FrameReader`` keeps (one read's bytes while reading is
   paused), and one pong while he does not read (RFC 6455 §5.5.3 allows answering the last).
@@ -30,6 +32,7 @@ from protocol.close import Close
 from protocol.codec import Codec
 from protocol.errors import NotOurs
 
+CORKED_MAX = 16  # frames of ours that wait for the end of a read: beyond, whether he reads shows too late
 NOTSENT_LOWAT_BYTES = 16 * 1024  # Measured: a non-reader swallows 148 KB with it, 3.9 MB without
 
 log = logging.getLogger(__name__)
@@ -50,6 +53,7 @@ class Socket(asyncio.Protocol):
 
     __slots__ = (
         "_connections",
+        "_corked",
         "_keepalive",
         "_kernel",
         "_owed_pong",
@@ -101,6 +105,7 @@ class Socket(asyncio.Protocol):
         self._connections = connections  # of the server: those to be told of a shutdown
         self._kernel = cast("sockets.socket | None", transport.get_extra_info("socket"))
         self._reader = FrameReader(codec, deflate=deflate)
+        self._corked: list[bytes] | None = None  # while a read is worked through
         self._reading_paused = False
         self._owed_pong = b""
 
@@ -118,7 +123,7 @@ class Socket(asyncio.Protocol):
 
     def send(self, payload: bytes) -> None:
         """One message of ours, framed uncompressed."""
-        self.write(frame_bytes(payload, text=self.codec.text, deflate=False))
+        self._say(frame_bytes(payload, text=self.codec.text, deflate=False))
 
     def close(self, code: Close, reason: str = "") -> None:
         """Say why and go: close frame now, the peer's awaited for two seconds, then cut. Closing what is
@@ -126,8 +131,7 @@ class Socket(asyncio.Protocol):
         assert code is not Close.ABNORMAL, "1006 is never on the wire"
         if self.closed:
             return
-        self._transport.write(close_bytes(code, reason))
-        self._ended(code)
+        self._goodbye(close_bytes(code, reason), code)
         self.resume_reading()  # the peer's close frame waits there
 
     def abort(self, reason: str = "", code: Close = Close.ABNORMAL) -> None:
@@ -231,6 +235,9 @@ class Socket(asyncio.Protocol):
 
     def _read(self) -> None:
         """All that was fed, until the owner wants to hear no more."""
+        if self._corked is not None:
+            return  # under way further up, and goes on there
+        self._corked = []
         try:
             while not self._reading_paused and (heard := self._reader.next()) is not None:
                 if isinstance(heard, bytes):
@@ -241,9 +248,11 @@ class Socket(asyncio.Protocol):
                     self._close_heard(heard)
         except BrokenRuleError as broken:
             if not self.closed:
-                self._transport.write(close_bytes(broken.code, broken.reason))
-                self._ended(broken.code)
+                self._goodbye(close_bytes(broken.code, broken.reason), broken.code)
             self._half_close()
+        finally:
+            self._uncork()
+            self._corked = None
 
     def _deliver(self, payload: bytes) -> None:
         if self.closed:
@@ -262,14 +271,31 @@ class Socket(asyncio.Protocol):
         if self.paused:
             self._owed_pong = pong_bytes(ping.payload)
         else:
-            self.write(pong_bytes(ping.payload))
+            self._say(pong_bytes(ping.payload))
 
     def _close_heard(self, his: Closing) -> None:
         """The answer to ours, or his own, which is answered."""
         if not self.closed:
-            self._transport.write(echo_bytes(his.payload))
-            self._ended(his.code)
+            self._goodbye(echo_bytes(his.payload), his.code)
         self._half_close()
+
+    def _say(self, frame: bytes) -> None:
+        if self._corked is None:
+            self.write(frame)
+            return
+        self._corked.append(frame)
+        if len(self._corked) >= CORKED_MAX:
+            self._uncork()
+
+    def _uncork(self) -> None:
+        if self._corked:
+            frames, self._corked = self._corked, []
+            self.write(b"".join(frames))
+
+    def _goodbye(self, close_frame: bytes, code: int) -> None:
+        self._uncork()
+        self._transport.write(close_frame)
+        self._ended(code)
 
     def _half_close(self) -> None:
         """End our side and go on reading: closing at once would answer unread bytes with a reset, which

@@ -8,18 +8,26 @@ from redis.asyncio import Redis
 
 from liveserver.commands import confirm, critical, open_sale, release, return_order
 from liveserver.commands.ports import Context
+from liveserver.commands.purchase import RETRY_MS, outcome_of
 from liveserver.commands.reservations import held, ledger_errors
 from liveserver.commands.reservations import stock as wire_stock
 from liveserver.commands.session import Session
 from liveserver.core.identity import Identity
 from liveserver.core.limits import SessionRates
 from liveserver.core.rate import SessionLimits
-from liveserver.edge.api import ORDERS_PAGE_MAX, OrderPage, OrderRow
+from liveserver.edge.api import ORDERS_PAGE_MAX, OrderPage, OrderRow, PurchaseOrder
 from liveserver.stock.feed import read_feed
-from liveserver.stock.port import ReservationState, UnknownReservationError
+from liveserver.stock.port import (
+    Line,
+    Order,
+    Outcome,
+    ReservationState,
+    UnknownReservationError,
+    Verdict,
+)
 from protocol.commands import Confirm, OpenSale, PublishListing, Release, Return
 from protocol.errors import CommandError
-from protocol.replies import Done, ReservationChanged
+from protocol.replies import Done, PurchaseOutcome, ReservationChanged
 from protocol.types import HeldReservation, ListingDraft, Role, Stock
 
 from .order_rows import Changed, changes_of
@@ -47,6 +55,18 @@ class Backend:
 
     async def open_sale(self, identity: Identity, command: OpenSale) -> Done:
         return await open_sale.handle(self._context, _caller(identity), command)
+
+    async def purchase(
+        self, identity: Identity, sale_id: str, order: PurchaseOrder, command_id: str
+    ) -> PurchaseOutcome:
+        lines = tuple(Line(line.item_id, line.quantity) for line in order.lines)
+        wanted = Order(user_id=order.user_id, command_id=command_id, lines=lines)
+        with ledger_errors():
+            asked = self._context.stock.purchase(sale_id, wanted, attempt=order.attempt)
+            verdict = asked if isinstance(asked, Verdict) else await asked
+        if verdict.outcome in (Outcome.PENDING, Outcome.UNAVAILABLE):
+            raise CommandError(verdict.outcome.value, retry_ms=RETRY_MS[verdict.outcome])
+        return outcome_of(self._context, sale_id, command_id, verdict)
 
     async def confirm(self, identity: Identity, reservation_id: str, command_id: str) -> HeldReservation:
         command = Confirm(id=command_id, reservation_id=reservation_id)

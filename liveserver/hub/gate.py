@@ -11,13 +11,15 @@ import asyncio
 import inspect
 import secrets
 from collections.abc import Awaitable, Callable
+from functools import partial
 from random import Random
+from typing import Any
 
 import structlog
 
 from liveserver.commands import authenticate
 from liveserver.commands.dispatch import dispatch
-from liveserver.commands.ports import Context
+from liveserver.commands.ports import Context, Later
 from liveserver.commands.session import Session
 from liveserver.core.clock import Clock
 from liveserver.core.identity import Identity
@@ -29,7 +31,7 @@ from protocol.close import Close
 from protocol.commands import Authenticate, Command, Join, Leave, Ping, RoomCommand
 from protocol.errors import CommandError
 from protocol.limits import AUTHENTICATE_MS_MAX, COMMANDS_IN_FLIGHT_MAX
-from protocol.replies import Bye, ErrorReply, Notice, Receipt, Reply
+from protocol.replies import Bye, ErrorReply, Notice, Receipt, Reply, ReplyBase
 
 from .encoded import Variant
 from .people import People
@@ -109,7 +111,9 @@ class Gate:
 
     def _in_order(self, session: Session, socket: Socket, command: Command) -> None:
         """Now, but behind a join of its room that is under way: said in one breath, done in that order."""
-        behind = session.entering.get(command.room) if isinstance(command, RoomCommand) else None
+        behind = None
+        if session.entering and isinstance(command, RoomCommand):
+            behind = session.entering.get(command.room)
         if behind is None:
             self._carry_out(session, socket, command)
         elif sum(map(len, session.entering.values())) < COMMANDS_IN_FLIGHT_MAX:
@@ -130,12 +134,15 @@ class Gate:
             if isinstance(command, Authenticate) and error.code in CREDENTIAL_CODES:
                 socket.close(_close_of(error), error.code)
             return
-        if inspect.isawaitable(answer):
-            self._start(session, command, answer)
+        if isinstance(answer, Later):
+            answer.asked.add_done_callback(partial(self._asked, session, command, answer))
             return
-        if answer is not None:  # None: said later, by the room's tick
+        if isinstance(answer, ReplyBase):
             session.in_flight -= 1
             session.reply(answer)
+        elif answer is not None:  # None: said later, by the room's tick
+            self._start(session, command, answer)
+            return
         if isinstance(answer, Receipt) and answer.reason == "rate":
             self._refused(session, socket)
         else:
@@ -186,19 +193,35 @@ class Gate:
             if reply is not None:
                 session.reply(reply)
             session.refused = 0
-        except CommandError as error:
-            session.reply(_error(error, command.id, self._clock.now_ms()))
-        except asyncio.CancelledError:
-            unknown = CommandError("pending", retry_ms=RESTART_RETRY_MS)
-            session.reply(_error(unknown, command.id, self._clock.now_ms()))
+        except asyncio.CancelledError as error:
+            self._failed(session, command, error)
             raise
-        except Exception:
-            logger.exception("handler_failed", command=type(command).__name__)
-            if (socket := self._sockets.get(session)) is not None:
-                socket.close(Close.INTERNAL, "internal")
+        except Exception as error:
+            self._failed(session, command, error)
         finally:
             session.in_flight -= 1
             self._entered(session, command)
+
+    def _asked(self, session: Session, command: Command, later: Later, asked: asyncio.Future[Any]) -> None:
+        try:
+            session.reply(later.reply(asked))
+            session.refused = 0
+        except (Exception, asyncio.CancelledError) as error:
+            self._failed(session, command, error)
+        finally:
+            session.in_flight -= 1
+
+    def _failed(self, session: Session, command: Command, error: BaseException) -> None:
+        """No reply came of a command: what its sender is told."""
+        if isinstance(error, CommandError):
+            session.reply(_error(error, command.id, self._clock.now_ms()))
+        elif isinstance(error, asyncio.CancelledError):
+            unknown = CommandError("pending", retry_ms=RESTART_RETRY_MS)
+            session.reply(_error(unknown, command.id, self._clock.now_ms()))
+        else:
+            logger.error("handler_failed", command=type(command).__name__, exc_info=error)
+            if (socket := self._sockets.get(session)) is not None:
+                socket.close(Close.INTERNAL, "internal")
 
     def _entered(self, session: Session, command: Command) -> None:
         """A join has ended, this way or that: now what was said behind it (another join among it holds up

@@ -28,7 +28,7 @@ from liveserver.core.tick import Tick
 from liveserver.stock.port import StockView
 from liveserver.store.port import Relay, RelayCritical, RelayItem, RoomStore
 from protocol.errors import CommandError
-from protocol.events import DanmakuDeleted, Envelope, SaleOpened, UserMuted
+from protocol.events import DanmakuDeleted, Envelope, Event, SaleOpened, UserMuted
 from protocol.frames import DanmakuBlock, Frame, State
 from protocol.replies import Receipt
 from protocol.types import Danmaku, Gift, Sale, Stock
@@ -123,9 +123,17 @@ class LiveRoom:
         self.likes += taps
 
     async def publish(
-        self, command_id: str, decide: Decide, stream_time_ms: int | None = None
+        self,
+        command_id: str,
+        decide: Decide,
+        stream_time_ms: int | None = None,
+        *,
+        makes: Callable[[Event], bool] | None = None,
     ) -> tuple[int, int, bool]:
-        return await self.log.publish(command_id, decide, stream_time_ms)
+        return await self.log.publish(command_id, decide, stream_time_ms, makes=makes)
+
+    async def check_id(self, command_id: str, makes: Callable[[Event], bool]) -> None:
+        await self.log.check_id(command_id, makes)
 
     async def announce_sale(self, sale_id: str) -> None:
         with store_errors():

@@ -1,28 +1,26 @@
-"""A sale's feed as changes of single reservations: what an order service and ``orders --follow`` read."""
+"""A sale's feed as changes of single reservations, with the state after each: what ``orders --follow``
+reads."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
+from liveserver.orders.rows import Kind, changes
 from liveserver.stock.ids import reservation_id
 from liveserver.stock.port import ReservationState
-from liveserver.stock.rows import (
-    AnyRow,
-    Confirmed,
-    ConfirmedLate,
-    Corrected,
-    Expired,
-    Recovered,
-    Ref,
-    RefundDue,
-    Released,
-    Reserved,
-    Returned,
-    Served,
-    Skipped,
-    Waited,
-)
+from liveserver.stock.rows import AnyRow
+
+_STATE: Final[dict[Kind, ReservationState]] = {
+    "waiting": ReservationState.WAITING,
+    "held": ReservationState.HELD,
+    "skipped": ReservationState.RELEASED,
+    "confirmed": ReservationState.CONFIRMED,
+    "released": ReservationState.RELEASED,
+    "expired": ReservationState.EXPIRED,
+    "refundDue": ReservationState.REFUND_DUE,
+    "returned": ReservationState.RETURNED,
+}
 
 
 class Changed(NamedTuple):
@@ -35,43 +33,11 @@ class Changed(NamedTuple):
 
 def changes_of(sale_id: str, row: AnyRow) -> Iterator[Changed]:
     """In the order of their seqs; nothing for rows that change no reservation."""
-    refs: list[Ref]
-    match row:
-        case Reserved():
-            refs, state = [order.ref for order in row.orders], ReservationState.HELD
-        case Waited():
-            refs, state = [order.ref for order in row.orders], ReservationState.WAITING
-        case Served():
-            refs, state = list(row.refs), ReservationState.HELD
-        case Skipped():
-            refs, state = list(row.refs), ReservationState.RELEASED
-        case Confirmed() | ConfirmedLate():
-            refs, state = [row.ref], ReservationState.CONFIRMED
-        case Released():
-            refs, state = [row.ref], ReservationState.RELEASED
-        case RefundDue():
-            refs, state = [row.ref], ReservationState.REFUND_DUE
-        case Returned():
-            refs, state = [row.ref], ReservationState.RETURNED
-        case Expired():
-            refs, state = list(row.refs), ReservationState.EXPIRED
-        case Recovered() | Corrected():
-            for nth, order in enumerate(row.orders):
-                yield Changed(
-                    place=(row.epoch, row.first + nth),
-                    at_ms=row.at_ms,
-                    user_id=order.ref.user_id,
-                    reservation_id=reservation_id(sale_id, order.ref.user_id, order.ref.place),
-                    state=order.state,
-                )
-            return
-        case _:
-            return
-    for nth, ref in enumerate(refs):
+    for change in changes(row):
         yield Changed(
-            place=(row.epoch, row.first + nth),
+            place=(row.epoch, change.seq),
             at_ms=row.at_ms,
-            user_id=ref.user_id,
-            reservation_id=reservation_id(sale_id, ref.user_id, ref.place),
-            state=state,
+            user_id=change.ref.user_id,
+            reservation_id=reservation_id(sale_id, change.ref.user_id, change.ref.place),
+            state=_STATE[change.kind],
         )

@@ -18,7 +18,7 @@ from liveserver.core.history import CriticalHistory
 from liveserver.core.room import Room
 from liveserver.store.port import Appended, RoomStore
 from protocol.errors import CommandError
-from protocol.events import Envelope
+from protocol.events import Envelope, Event
 
 from .store_errors import store_errors
 
@@ -67,12 +67,33 @@ class RoomLog:
         self._on_reset()
 
     async def publish(
-        self, command_id: str, decide: Decide, stream_time_ms: int | None
+        self,
+        command_id: str,
+        decide: Decide,
+        stream_time_ms: int | None,
+        *,
+        makes: Callable[[Event], bool] | None = None,
     ) -> tuple[int, int, bool]:
         """See ``commands.ports.LiveRoom.publish``. ``CommandError`` unavailable or pending if the store does
         not answer."""
         with store_errors():
-            return await self._publish(command_id, decide, stream_time_ms)
+            epoch, offset, duplicate = await self._publish(command_id, decide, stream_time_ms)
+            if duplicate and makes is not None:
+                await self._check_made(epoch, offset, makes)
+            return epoch, offset, duplicate
+
+    async def check_id(self, command_id: str, makes: Callable[[Event], bool]) -> None:
+        """See ``commands.ports.LiveRoom.check_id``."""
+        with store_errors(reading=True):
+            found = await self._store.find(self.room_id, command_id)
+            if found is not None:
+                await self._check_made(found.epoch, found.offset, makes)
+
+    async def _check_made(self, epoch: int, offset: int, makes: Callable[[Event], bool]) -> None:
+        """Nothing is known where the log does not reach back to it any more."""
+        stored = await self._store.read_after(self.room_id, epoch=epoch, offset=offset - 1, limit=1)
+        if stored and not makes(_decoder.decode(stored[0].payload).event):
+            raise CommandError("conflict", field="id")
 
     async def _publish(
         self, command_id: str, decide: Decide, stream_time_ms: int | None

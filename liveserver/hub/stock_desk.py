@@ -7,6 +7,9 @@ at what is known to be sold out is answered by the latch, from the newest of tho
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Collection
+
 import structlog
 
 from liveserver.commands.ports import NoticeKind
@@ -48,20 +51,32 @@ class Outcomes:
 
 
 class StockDesk:
-    def __init__(self, ledger: Ledger, clock: Clock, *, durability: str, deadline_ms: int) -> None:
+    def __init__(self, ledger: Ledger, clock: Clock, *, deadline_ms: int) -> None:
         self.ledger = ledger
-        self.durability = durability
         self.outcomes = Outcomes()
         self._clock = clock
         self._latch = SoldOutLatch()
         self._rooms: Rooms
         self._rooms_of: dict[str, set[str]] = {}
-        self._finished: dict[str, None] = {}  # closed, and nothing held any more
+        self._finished: dict[str, set[str]] = {}  # closed, and nothing held any more; its rooms
         self._gatherer = Gatherer(
-            ledger, clock, on_view=self.observe, settled=self._settled, deadline_ms=deadline_ms
+            ledger,
+            clock,
+            on_view=self.observe,
+            answered=self._answered,
+            settled=self._settled,
+            deadline_ms=deadline_ms,
         )
         self._sweeper = Sweeper(
             ledger, clock, self._swept_sales, on_expired=self.expired, on_view=self.observe
+        )
+        # Of sales no room here has: nobody is told, and the room that is held next hears it all then.
+        self._aside = Sweeper(
+            ledger,
+            clock,
+            lambda: (),
+            on_expired=lambda _: None,
+            on_view=lambda view: self._latch.learn(view, clock.now_ms()),
         )
 
     def use(self, rooms: Rooms) -> None:
@@ -70,19 +85,22 @@ class StockDesk:
     async def sweep_forever(self) -> None:
         await self._sweeper.run()
 
+    async def sweep_unwatched(self, sales: Collection[str]) -> None:
+        """Those of these sales that no room here has. Never raises but when cancelled."""
+        mine = set(self._swept_sales())
+        await self._aside.sweep([sale_id for sale_id in sales if sale_id not in mine])
+
     async def aclose(self) -> None:
         await self._gatherer.aclose()
 
     # -- commands.ports.Stock --------------------------------------------------------------------------
 
-    async def purchase(self, sale_id: str, order: Order, *, attempt: int) -> Verdict:
-        verdict = self._latched(sale_id, order) if attempt == 0 else None
-        if verdict is None:
-            verdict = await self._gatherer.purchase(sale_id, order)
-        self.outcomes.told(verdict)
-        if verdict.outcome is Outcome.RESERVED:
-            self._bought(sale_id, order.user_id)
-        return verdict
+    def purchase(self, sale_id: str, order: Order, *, attempt: int) -> Verdict | asyncio.Future[Verdict]:
+        latched = self._latched(sale_id, order) if attempt == 0 else None
+        if latched is None:
+            return self._gatherer.ask(sale_id, order)
+        self.outcomes.told(latched)
+        return latched
 
     def _latched(self, sale_id: str, order: Order) -> Verdict | None:
         at = self._latch.sold_out(sale_id, order, self._clock.now_ms())
@@ -94,7 +112,7 @@ class StockDesk:
 
     def observe(self, view: StockView) -> None:
         self._latch.learn(view, self._clock.now_ms())
-        rooms = self._rooms_of.get(view.sale_id, set())
+        rooms = self._rooms_hearing(view.sale_id)
         heard = True
         for room in tuple(rooms):
             live = self._rooms.held(room)
@@ -102,13 +120,13 @@ class StockDesk:
                 rooms.discard(room)
             else:
                 heard &= live.observe(view)
-        if heard and view.status is SaleStatus.CLOSED and not any(view.held.values()):
+        if rooms and heard and view.status is SaleStatus.CLOSED and not any(view.held.values()):
             self._finish(view.sale_id)
         elif not rooms:
             self._rooms_of.pop(view.sale_id, None)
 
     def notify(self, kind: NoticeKind, reservation: Reservation) -> None:
-        rooms = [room for room in self._rooms_of.get(reservation.sale_id, ()) if self._rooms.held(room)]
+        rooms = [room for room in self._rooms_hearing(reservation.sale_id) if self._rooms.held(room)]
         self._rooms.notify(rooms, kind, reservation)
 
     # -- sales of this process -------------------------------------------------------------------------
@@ -116,17 +134,24 @@ class StockDesk:
     def concerns(self, room: str, sale_id: str) -> None:
         """This room, held here, is one of the sale's. Told at every beat, so a room let go and held again
         is known again."""
-        if sale_id not in self._finished:
+        finished = self._finished.get(sale_id)
+        if finished is None:
             self._rooms_of.setdefault(sale_id, set()).add(room)
+        else:
+            finished.add(room)
+
+    def _rooms_hearing(self, sale_id: str) -> set[str]:
+        """Its rooms, also when it is finished: late payments and returns come for days."""
+        return self._rooms_of.get(sale_id) or self._finished.get(sale_id, set())
 
     def _swept_sales(self) -> list[str]:
         return [sale_id for sale_id, rooms in self._rooms_of.items() if rooms]
 
     def _finish(self, sale_id: str) -> None:
-        """Its rooms have heard it; nothing changes any more."""
+        """Its rooms have heard it; nothing is swept any more."""
         self._latch.forget(sale_id)
-        self._rooms_of.pop(sale_id, None)
-        self._finished[sale_id] = None
+        rooms = self._rooms_of.pop(sale_id, set())
+        self._finished.setdefault(sale_id, rooms)
         if len(self._finished) > FINISHED_MAX:
             del self._finished[next(iter(self._finished))]
 
@@ -148,6 +173,11 @@ class StockDesk:
             live = self._rooms.held(room)
             if live is not None:
                 live.bought(user_id)
+
+    def _answered(self, sale_id: str, order: Order, verdict: Verdict) -> None:
+        self.outcomes.told(verdict)
+        if verdict.outcome is Outcome.RESERVED:
+            self._bought(sale_id, order.user_id)
 
     def _settled(self, sale_id: str, order: Order, verdict: Verdict) -> None:
         """An order that was answered ``pending`` has its answer now; its buyer learns it by asking again."""

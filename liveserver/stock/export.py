@@ -90,6 +90,22 @@ async def orders(client: Redis, sale_id: str) -> AsyncIterator[OrderLine]:
             )
 
 
+def entry_line(sale_id: str, entry: Entry) -> str:
+    """As it is kept, every field a text, on a line of JSON: it can be parsed and folded again."""
+    entry_id, fields = entry
+    texts = {field.decode(): text.decode() for field, text in fields.items()}
+    return msgspec.json.encode({"sale_id": sale_id, "id": entry_id.decode(), **texts}).decode() + "\n"
+
+
+def entry_of(line: str) -> Entry:
+    """What ``entry_line`` wrote. Raises ``ValueError``."""
+    texts = msgspec.json.decode(line, type=dict[str, str])
+    if "id" not in texts:
+        raise ValueError(f"a line without an id: {line[:100]!r}")
+    fields = {field: text for field, text in texts.items() if field not in ("sale_id", "id")}
+    return texts["id"].encode(), {field.encode(): text.encode() for field, text in fields.items()}
+
+
 def _position(entry_id: bytes) -> tuple[int, int]:
     epoch, seq = entry_id.split(b"-")
     return int(epoch), int(seq)

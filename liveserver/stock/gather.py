@@ -3,7 +3,7 @@
 While two calls of a sale are in flight its orders wait and gather; the next call takes up to 128 of them.
 So under load a call carries many orders, and in quiet one order goes at once.
 
-What holds: ``purchase`` answers within the deadline of the injected clock, whatever the store does;
+What holds: every order is answered within the deadline of the injected clock, whatever the store does;
 ``pending`` is said only of an order that may have run, an order that never left the queue is
 ``unavailable``; a caller that is cancelled, or an order the ledger can't take, harms no other order of its
 call; the queue is bounded.
@@ -66,9 +66,14 @@ class _Lane:
         self.starting = False
 
 
+def _nobody(sale_id: str, order: Order, verdict: Verdict) -> None:
+    pass
+
+
 class Gatherer:
-    """``on_view`` gets the view of every reply; ``settled(sale_id, order, verdict)`` what became of an order
-    whose caller was told ``pending`` or has gone. Both are called in the event loop and must not raise."""
+    """``on_view`` gets the view of every reply; ``answered(sale_id, order, verdict)`` what a caller was told;
+    ``settled(sale_id, order, verdict)`` what became of an order whose caller was told ``pending`` or has
+    gone. All are called in the event loop and must not raise."""
 
     def __init__(
         self,
@@ -77,6 +82,7 @@ class Gatherer:
         *,
         on_view: Callable[[StockView], None],
         settled: Callable[[str, Order, Verdict], None],
+        answered: Callable[[str, Order, Verdict], None] = _nobody,
         deadline_ms: int = DEADLINE_MS,
         in_flight_max: int = IN_FLIGHT_MAX,
         batch_max: int = limits.BATCH_MAX,
@@ -87,6 +93,7 @@ class Gatherer:
         self._clock = clock
         self._on_view = on_view
         self._settled = settled
+        self._answered = answered
         self._deadline_ms = deadline_ms
         self._in_flight_max = in_flight_max
         self._batch_max = batch_max
@@ -95,35 +102,39 @@ class Gatherer:
         self._closed = False
 
     async def purchase(self, sale_id: str, order: Order) -> Verdict:
-        """Raises ``UnknownSaleError``, ``UnknownItemError``, ``OutOfRangeError``; what the store or the
-        time do is an outcome. Cancelled: an order not yet sent is withdrawn, a sent one may take effect
-        (its command id tells)."""
+        """``ask``, awaited. Cancelled: an order not yet sent is withdrawn, a sent one may take effect (its
+        command id tells)."""
+        return await self.ask(sale_id, order)
+
+    def ask(self, sale_id: str, order: Order) -> asyncio.Future[Verdict]:
+        """Needs no task of its own. Raises ``OutOfRangeError``, and the future ``UnknownSaleError`` and
+        ``UnknownItemError``; what the store or the time do is an outcome. Cancelling the future: as for
+        ``purchase``."""
         check_order(order)
+        answer: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
+        waiter = _Waiter(order, self._clock.now_ms() + self._deadline_ms, answer)
         if self._closed:
-            return UNAVAILABLE
+            self._answer(sale_id, waiter, UNAVAILABLE)
+            return answer
         lane = self._lanes.get(sale_id)
         if lane is None:
             check_id(sale_id, "sale id")
             lane = self._lanes[sale_id] = _Lane()
         if len(lane.queued) >= self._queue_max:
-            return UNAVAILABLE
-        waiter = _Waiter(
-            order,
-            self._clock.now_ms() + self._deadline_ms,
-            asyncio.get_running_loop().create_future(),
-        )
+            self._answer(sale_id, waiter, UNAVAILABLE)
+            return answer
         lane.queued.append(waiter)
         if lane.watch is None:
             lane.watch = asyncio.ensure_future(self._watch(sale_id, lane))
         self._start_soon(sale_id, lane)
-        return await waiter.answer
+        return answer
 
     async def aclose(self) -> None:
         """Orders not yet sent are ``unavailable``, sent ones ``pending``; nothing is left running."""
         self._closed = True
-        for lane in self._lanes.values():
-            _answer_all(lane.queued, UNAVAILABLE)
-            _answer_all(lane.sent, PENDING)
+        for sale_id, lane in self._lanes.items():
+            self._answer_all(sale_id, lane.queued, UNAVAILABLE)
+            self._answer_all(sale_id, lane.sent, PENDING)
         tasks = [task for lane in self._lanes.values() for task in (*lane.calls, lane.watch) if task]
         for task in tasks:
             task.cancel()
@@ -181,13 +192,13 @@ class Gatherer:
         except LedgerUnavailableError:
             self._settle_all(sale_id, batch, UNAVAILABLE)
         except LedgerPendingError:
-            _answer_all(batch, PENDING)
+            self._answer_all(sale_id, batch, PENDING)
         except LedgerError as error:
             for waiter in batch:
                 _fail(waiter, type(error)(*error.args))
         except Exception:
             log.exception("a call of the ledger failed in a way nobody foresaw", sale=sale_id)
-            _answer_all(batch, PENDING)
+            self._answer_all(sale_id, batch, PENDING)
         else:
             self._on_view(view)
             for waiter, verdict in zip(batch, verdicts, strict=True):
@@ -201,7 +212,16 @@ class Gatherer:
         if waiter.answer.done():
             self._settled(sale_id, waiter.order, verdict)
         else:
-            waiter.answer.set_result(verdict)
+            self._answer(sale_id, waiter, verdict)
+
+    def _answer(self, sale_id: str, waiter: _Waiter, verdict: Verdict) -> None:
+        waiter.answer.set_result(verdict)
+        self._answered(sale_id, waiter.order, verdict)
+
+    def _answer_all(self, sale_id: str, waiters: deque[_Waiter] | list[_Waiter], verdict: Verdict) -> None:
+        for waiter in waiters:
+            if not waiter.answer.done():
+                self._answer(sale_id, waiter, verdict)
 
     async def _watch(self, sale_id: str, lane: _Lane) -> None:
         """Keeps the deadline of every order of this sale; ends when none waits."""
@@ -211,9 +231,9 @@ class Gatherer:
                 await self._clock.sleep_ms(waiter.deadline_ms - now_ms)
                 continue
             if lane.sent and lane.sent[0] is waiter:
-                lane.sent.popleft().answer.set_result(PENDING)
+                self._answer(sale_id, lane.sent.popleft(), PENDING)
             else:
-                lane.queued.popleft().answer.set_result(UNAVAILABLE)
+                self._answer(sale_id, lane.queued.popleft(), UNAVAILABLE)
         lane.watch = None
         self._retire(sale_id, lane)
 
@@ -232,12 +252,6 @@ def _oldest(lane: _Lane) -> _Waiter | None:
         if waiters:
             return waiters[0]
     return None
-
-
-def _answer_all(waiters: deque[_Waiter] | list[_Waiter], verdict: Verdict) -> None:
-    for waiter in waiters:
-        if not waiter.answer.done():
-            waiter.answer.set_result(verdict)
 
 
 def _fail(waiter: _Waiter, error: LedgerError) -> None:

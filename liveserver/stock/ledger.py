@@ -23,6 +23,8 @@ from redis.exceptions import RedisError
 
 from liveserver.core.clock import Clock
 from liveserver.stock import checks, limits, scripts
+from liveserver.stock.durability import Promise
+from liveserver.stock.durable_call import DurableCalls
 from liveserver.stock.ids import ReservationRef, parse_reservation_id, reservation_id
 from liveserver.stock.packed import (
     SaleFacts,
@@ -34,6 +36,7 @@ from liveserver.stock.packed import (
 from liveserver.stock.port import (
     BelowHeldError,
     Change,
+    Durability,
     Froze,
     LedgerPendingError,
     LedgerUnavailableError,
@@ -58,15 +61,14 @@ from liveserver.stock.port import (
 )
 from liveserver.stock.transitions import ANSWERED, End
 from liveserver.valkey.connect import CONNECTIONS_MAX
-from liveserver.valkey.errors import certainly_not_executed
 from liveserver.valkey.scripts import Script
-from liveserver.valkey.server import ServerFacts, server_facts
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 ACT_WITHIN_MS: Final = 2_000  # Guess: past this a call refuses itself, and a lookup is final
 OTHERS_AT_ONCE: Final = CONNECTIONS_MAX * 3 // 4  # calls that are no purchases; the rest stays for those
+PROMISE_NOTHING: Final = Promise()
 ATTEMPTS_MAX: Final = 5  # each but the last after a refusal that changes what we send
 
 _RESERVED: Final = 16  # reserve.lua: 16 + place
@@ -98,6 +100,7 @@ class ValkeyLedger:
         clock: Clock,
         *,
         act_within_ms: int = ACT_WITHIN_MS,
+        promise: Promise = PROMISE_NOTHING,
         on_expired: Callable[[list[Reservation]], None] | None = None,
         on_lined: Callable[[list[Reservation]], None] | None = None,
     ) -> None:
@@ -107,7 +110,7 @@ class ValkeyLedger:
         self._on_expired = on_expired
         self._on_lined = on_lined
         self._others = asyncio.Semaphore(OTHERS_AT_ONCE)
-        self._server: ServerFacts | None = None
+        self._durable = DurableCalls(client, promise)
         self._facts: dict[str, SaleFacts] = {}
         self._seen: dict[str, tuple[int, int]] = {}
 
@@ -118,9 +121,9 @@ class ValkeyLedger:
         checks.check_id(command_id, "command id")
         static = (spec.limit_per_user, spec.hold_ms, spec.opens_at_ms, spec.closes_at_ms)
         packed = pack_items(spec.items)
-        safe = int((await self._server_facts()).fsynced)
+        safe = int((await self._durable.facts()).fsynced)
         now_ms = self._clock.now_ms()
-        reply = await self._call(
+        reply, _ = await self._write(
             scripts.OPEN,
             spec.sale_id,
             (
@@ -155,11 +158,14 @@ class ValkeyLedger:
                 pack_order(order.command_id, lines) for order, lines in zip(orders, wanted, strict=True)
             ]
 
-        facts, reply = await self._act(scripts.RESERVE, sale_id, arguments)
+        facts, reply, reached = await self._act_proved(scripts.RESERVE, sale_id, arguments)
         view = self._view(facts, reply[1])
         self._tell_expired(facts, reply[4])
         self._tell_lined(facts, reply[5])
-        return _verdicts(facts, view, orders, wanted, due_ms=reply[2], answers=reply[3]), view
+        verdicts = _verdicts(
+            facts, view, orders, wanted, due_ms=reply[2], answers=reply[3], durability=reached
+        )
+        return verdicts, view
 
     async def confirm(self, reservation_id: str, *, command_id: str) -> Change:
         ref = parse_reservation_id(reservation_id)
@@ -288,7 +294,14 @@ class ValkeyLedger:
     # Calling a script
 
     async def _act(self, script: Script, sale_id: str, arguments: Arguments) -> tuple[SaleFacts, list[Any]]:
-        """Calls a script that writes, until it says something other than what we ourselves can mend."""
+        facts, reply, _ = await self._act_proved(script, sale_id, arguments)
+        return facts, reply
+
+    async def _act_proved(
+        self, script: Script, sale_id: str, arguments: Arguments
+    ) -> tuple[SaleFacts, list[Any], Durability]:
+        """Calls a script that writes, until it says something other than what we ourselves can mend. With
+        what its answer had reached."""
         for _ in range(ATTEMPTS_MAX):
             facts = self._facts.get(sale_id)
             if facts is None:
@@ -297,19 +310,19 @@ class ValkeyLedger:
             # Items are numbered by the epoch we know. Is there word of a newer one, this only asks whether
             # the store lags: it sweeps, and is refused as ``newer`` or ``behind`` or learns the rest.
             stale = epoch > facts.epoch
-            server = await self._server_facts()
+            server = await self._durable.facts()
             now_ms = self._clock.now_ms()
             fences = (epoch, seq, server.run_id, int(server.fsynced), now_ms, now_ms + self._act_within_ms)
             own = () if stale else arguments(facts)
-            reply = await self._call(scripts.EXPIRE if stale else script, sale_id, (*fences, *own))
+            reply, reached = await self._write(scripts.EXPIRE if stale else script, sale_id, (*fences, *own))
             match reply[0]:
                 case b"ok" if not stale:
-                    return facts, reply
+                    return facts, reply, reached
                 case b"ok" | b"newer":
                     self._facts.pop(sale_id, None)
                 case b"restarted":
                     log.warning("the store runs anew", sale=sale_id, was=server.run_id, now=reply[1].decode())
-                    self._server = None
+                    self._durable.forget()
                 case b"behind":
                     here, seen = f"{reply[1]}-{reply[2]}", f"{epoch}-{seq}"
                     log.error("the store lost part of a sale; it is frozen", sale=sale_id, at=here, seen=seen)
@@ -359,32 +372,22 @@ class ValkeyLedger:
         _remember(self._facts, sale_id, facts)
         return facts, reply
 
-    async def _server_facts(self) -> ServerFacts:
-        if self._server is None:
-            try:
-                self._server = await server_facts(self._client)
-            except (RedisError, OSError) as error:
-                raise LedgerUnavailableError(str(error)) from error
-        return self._server
-
     async def _read(self, script: Script, sale_id: str, arguments: Sequence[str | int]) -> list[Any]:
         """A reading script changes nothing, so every failure of it is certain."""
         try:
-            reply = await self._call(script, sale_id, arguments)
-        except LedgerPendingError as error:
+            async with self._others:
+                reply: list[Any] = await script.call(self._client, scripts.keys_of(sale_id), arguments)
+        except (RedisError, OSError) as error:
             raise LedgerUnavailableError(str(error)) from error
         self._refuse(sale_id, reply)
         return reply
 
-    async def _call(self, script: Script, sale_id: str, arguments: Sequence[str | int]) -> list[Any]:
-        try:
-            async with self._others if script is not scripts.RESERVE else nullcontext():
-                reply: list[Any] = await script.call(self._client, scripts.keys_of(sale_id), arguments)
-        except (RedisError, OSError) as error:
-            if certainly_not_executed(error):
-                raise LedgerUnavailableError(str(error)) from error
-            raise LedgerPendingError(str(error)) from error
-        return reply
+    async def _write(
+        self, script: Script, sale_id: str, arguments: Sequence[str | int]
+    ) -> tuple[list[Any], Durability]:
+        async with self._others if script is not scripts.RESERVE else nullcontext():
+            keys, fence_key = scripts.keys_of(sale_id), scripts.fence_key(sale_id)
+            return await self._durable.call(script, keys, arguments, fence_key=fence_key)
 
     # Reading a reply
 
@@ -425,6 +428,7 @@ def _verdicts(
     *,
     due_ms: int,
     answers: Sequence[int | bytes | list[Any]],
+    durability: Durability,
 ) -> list[Verdict]:
     """Each order granted now, or put in line, is one seq; the last of them is the view's."""
     seq = view.seq - sum(
@@ -438,10 +442,17 @@ def _verdicts(
             told, ahead, new = answer
             seq += new
             waiting = parse_told(facts, told)
-            verdicts.append(Verdict(Outcome.WAITING, view.epoch, seq, waiting, ahead=ahead, replayed=not new))
+            verdicts.append(Verdict(Outcome.WAITING, view.epoch, seq, waiting, ahead, not new, durability))
         elif isinstance(answer, bytes):
             verdicts.append(
-                Verdict(Outcome.RESERVED, view.epoch, seq, parse_told(facts, answer), replayed=True)
+                Verdict(
+                    Outcome.RESERVED,
+                    view.epoch,
+                    seq,
+                    parse_told(facts, answer),
+                    replayed=True,
+                    durability=durability,
+                )
             )
         elif answer < _RESERVED:
             verdicts.append(Verdict(_CODES[answer], view.epoch, seq))
@@ -458,7 +469,7 @@ def _verdicts(
                 state=ReservationState.HELD,
                 expires_at_ms=due_ms,
             )
-            verdicts.append(Verdict(Outcome.RESERVED, view.epoch, seq, granted))
+            verdicts.append(Verdict(Outcome.RESERVED, view.epoch, seq, granted, durability=durability))
     return verdicts
 
 

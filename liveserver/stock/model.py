@@ -21,6 +21,7 @@ from liveserver.stock.ids import ReservationRef, parse_reservation_id, reservati
 from liveserver.stock.port import (
     BelowHeldError,
     Change,
+    Durability,
     Froze,
     Line,
     Order,
@@ -231,7 +232,7 @@ class ModelSale:
         if reservation.state is ReservationState.WAITING:
             outcome = Outcome.WAITING
             ahead = self.lines[self.buyers[ref.user_id][ref.place].lines[0][0]].index(ref)
-        return Verdict(outcome, self.epoch, self.seq, reservation, ahead, replayed)
+        return Verdict(outcome, self.epoch, self.seq, reservation, ahead, replayed, Durability.MEMORY)
 
     def _may_wait(self, user_id: str, lines: checks.Lines) -> bool:
         """One unit a place, and nobody takes more places than he could be served in."""

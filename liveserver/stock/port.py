@@ -34,6 +34,14 @@ class Outcome(StrEnum):
     PENDING = "pending"  # unknown: it may have run
 
 
+class Durability(StrEnum):
+    """What a grant had reached before it was answered; FAULTS.md says what each outlives."""
+
+    MEMORY = "memory"  # of one server
+    FSYNCED = "fsynced"  # its disk
+    REPLICATED = "replicated"  # the memory of as many replicas as were asked for
+
+
 class ReservationState(StrEnum):
     WAITING = "waiting"  # in line; it holds nothing, and ``expires_at_ms`` is 0
     HELD = "held"
@@ -128,6 +136,7 @@ class Verdict(msgspec.Struct, frozen=True):
     reservation: Reservation | None = None
     ahead: int = 0  # of ``waiting``: how many stand before it in the line of its item
     replayed: bool = False  # this command id had been granted before; nothing was done now
+    durability: Durability | None = None  # of a grant, as its call proved; refusals have none
 
 
 class Change(msgspec.Struct, frozen=True):

@@ -1,9 +1,10 @@
-"""Which sales a store holds, found by their keys. For tools, not for the server: it walks all keys."""
+"""Which sales a store holds, found by their keys: it walks them all, so do it seldom."""
 
 from __future__ import annotations
 
 import re
-from typing import Final
+from collections.abc import AsyncIterator
+from typing import Any, Final
 
 from redis.asyncio import Redis
 
@@ -30,3 +31,18 @@ async def find_sales(client: Redis) -> list[str]:
         if len(found) > SALES_MAX:
             raise TooManySalesError(f"more than {SALES_MAX} sales: name one")
     return sorted(found)
+
+
+async def sales_with(client: Redis, part: str) -> AsyncIterator[list[str]]:
+    """Pages of the sales that have this key (``feed``, ``meta``, ``due``, …); one may come twice.
+    However many there are. Raises redis-py's exceptions."""
+    cursor = 0
+    while True:
+        reply: Any = await client.scan(cursor, match=f"{{sale:*}}:{part}", count=_SCAN_COUNT)
+        cursor, keys = reply
+        named = [_KEY.fullmatch(key.decode("utf-8", "replace")) for key in keys]
+        page = [one[1] for one in named if one and is_id(one[1])]
+        if page:
+            yield page
+        if cursor == 0:
+            return

@@ -59,3 +59,8 @@ def keys_of(sale_id: str) -> tuple[str, ...]:
 
 def feed_key(sale_id: str) -> str:
     return keys_of(sale_id)[2]
+
+
+def fence_key(sale_id: str) -> str:
+    """Written behind a call whose replication is awaited; means nothing, and goes away by itself."""
+    return f"{{sale:{sale_id}}}:fence"

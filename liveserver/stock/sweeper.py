@@ -49,7 +49,11 @@ class Sweeper:
 
     async def beat(self) -> None:
         """One beat. A sale whose store is away is left for the next one."""
-        for sale_id in tuple(self._sales()):
+        await self.sweep(self._sales())
+
+    async def sweep(self, sales: Collection[str]) -> None:
+        """These, now. Never raises but when cancelled."""
+        for sale_id in tuple(sales):
             try:
                 await self._sweep(sale_id)
             except UnknownSaleError:

@@ -11,6 +11,7 @@ the command's first byte was sent is a ``NotSentError``.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -65,11 +66,19 @@ class _CertainConnect(AbstractConnection):
         self, command: bytes | str | Iterable[bytes], check_health: bool = True
     ) -> None:
         """uvloop says of a connection the peer has just killed that its handler is closed, and says it as a
-        RuntimeError. Whether something had been written before is not known."""
+        RuntimeError. Whether something had been written before is not known.
+
+        redis-py sends under ``asyncio.wait_for``, which in Python 3.11 forgets a cancellation that comes when
+        everything is just written: the task would go on for ever. The task itself still counts it."""
+        task = asyncio.current_task()
+        cancelled = task.cancelling() if task else 0
         try:
             await super().send_packed_command(command, check_health)
         except RuntimeError as error:
             raise exceptions.ConnectionError(str(error)) from error
+        if task and task.cancelling() > cancelled:
+            await self.disconnect(nowait=True)
+            raise asyncio.CancelledError
 
 
 class _TcpConnection(_CertainConnect, Connection):

@@ -43,3 +43,25 @@ class Script:
             return await client.evalsha(self.sha, len(keys), *keys, *arguments)
         except NoScriptError:
             return await client.eval(self.text, len(keys), *keys, *arguments)
+
+    async def call_with(
+        self,
+        client: Redis,
+        keys: Sequence[str | bytes],
+        arguments: Sequence[str | bytes | int],
+        behind: Sequence[Sequence[str | int]],
+    ) -> tuple[Any, list[Any]]:
+        """As ``call``, and on the same connection, in the same write, the commands ``behind`` it. Answers the
+        script's reply and theirs, as redis-py decodes them; an error of theirs is a value among them.
+        They run also where the script was refused."""
+        for how, script in (("EVALSHA", self.sha), ("EVAL", self.text)):
+            pipe = client.pipeline(transaction=False)
+            pipe.execute_command(how, script, len(keys), *keys, *arguments)
+            for command in behind:
+                pipe.execute_command(*command)
+            reply, *others = await pipe.execute(raise_on_error=False)
+            if not isinstance(reply, NoScriptError):
+                break
+        if isinstance(reply, Exception):
+            raise reply
+        return reply, others

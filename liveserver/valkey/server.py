@@ -9,6 +9,8 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 VERSION_MIN: Final = (7, 0)  # XRANGE's exclusive ids, sharded pub/sub, ``#!lua`` scripts
+REPLICA_LAG_S_MAX: Final = 10  # Source: the servers' own min-replicas-max-lag
+ASK_FSYNC: Final = ("CONFIG", "GET", "appendonly", "appendfsync")
 
 
 class ServerTooOldError(Exception):
@@ -22,6 +24,8 @@ class ServerFacts(msgspec.Struct, frozen=True):
     appendonly: bool
     appendfsync: str  # always, everysec, no; "" where the server won't say
     maxmemory_policy: str  # noeviction, allkeys-lru, …
+    replicas: int = 0  # connected, with all the data, and heard of in the last REPLICA_LAG_S_MAX
+    cluster: bool = False
 
     @property
     def fsynced(self) -> bool:
@@ -54,6 +58,25 @@ async def server_facts(client: Redis) -> ServerFacts:
         appendonly=bool(info.get("aof_enabled", 0)),
         appendfsync=await _config(client, "appendfsync"),
         maxmemory_policy=str(info.get("maxmemory_policy", "")),
+        replicas=_replicas(info),
+        cluster=bool(info.get("cluster_enabled", 0)),
+    )
+
+
+def fsyncs_every_write(answer: object) -> bool:
+    """The raw answer of ``ASK_FSYNC``, asked behind a write on its connection: was that write on disk before
+    it was answered? False for whatever can't be read so (a refusal: hosted servers hide CONFIG)."""
+    if not isinstance(answer, list):
+        return False
+    setting = dict(zip(answer[::2], answer[1::2], strict=False))
+    return setting.get(b"appendonly") == b"yes" and setting.get(b"appendfsync") == b"always"
+
+
+def _replicas(info: dict[str, Any]) -> int:
+    known = (info.get(f"slave{number}") for number in range(int(info.get("connected_slaves", 0))))
+    return sum(
+        isinstance(one, dict) and one.get("state") == "online" and int(one.get("lag", 0)) <= REPLICA_LAG_S_MAX
+        for one in known
     )
 
 

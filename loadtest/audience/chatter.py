@@ -63,7 +63,7 @@ class Chatter:
             case "gift":
                 viewer = self._free(0.0)
                 if viewer is not None and self.shop.service.present:
-                    self._start(self.shop.gift(viewer.user, viewer.user, happening.text, happening.times))
+                    self._start(self.shop.gift(viewer.user, viewer.name, happening.text, happening.times))
             case "enter":
                 self._enter(now_s)
             case _:
@@ -82,7 +82,9 @@ class Chatter:
         if int(now_s) != self._entries_second:
             self._entries_second, self._entries = int(now_s), 0
         viewer = self._free(0.0)
-        if viewer is not None and viewer.idle and not viewer.slow and self._entries < ENTRIES_PER_S_MAX:
+        if viewer is None or viewer.stays or viewer.slow:
+            return
+        if viewer.idle and self._entries < ENTRIES_PER_S_MAX:
             self._entries += 1
             self.world.figures.counts["entries"] += 1
             viewer.reenter()

@@ -31,7 +31,8 @@ class Figures:
         self.viewers = 0  # connected now
         self.viewers_most = 0
         self.counts: Counter[str] = Counter()
-        self.outcomes: Counter[str] = Counter()
+        self.outcomes: Counter[str] = Counter()  # of the rushes
+        self.scenes: Counter[str] = Counter()  # what became of orders in the scenes, and of late payments
         self.fates: Counter[str] = Counter()
         self.delivery = Delays()  # own comment sent -> in each viewer's hands
         self.listing = Delays()  # a listing published -> in each viewer's hands
@@ -78,6 +79,7 @@ class Figures:
                 "never_paid": counts["never_paid"],
                 "released": counts["released"],
             },
+            "scenes": dict(sorted(self.scenes.items())),
             "delivery_ms": {"p50": self.delivery.at(50), "p99": self.delivery.at(99)},
             "listing_ms": {"p50": self.listing.at(50), "p99": self.listing.at(99)},
             "frames_received": counts["frames"],

@@ -8,6 +8,7 @@ line, stop reading.
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from typing import Any, Final
 
 import msgpack
@@ -18,7 +19,16 @@ from loadtest.audience.heard import Heard
 from loadtest.audience.wire import RefusedError, Wire
 from loadtest.audience.world import World
 from protocol.client.errors import NotConnected
-from protocol.client.happenings import Answered, Disconnected, Entered, GaveUp, Happening, Missed, Unknown
+from protocol.client.happenings import (
+    Answered,
+    Disconnected,
+    Entered,
+    GaveUp,
+    Happening,
+    Missed,
+    Noticed,
+    Unknown,
+)
 from protocol.client.session import Session
 from protocol.codec import Codec
 from protocol.commands import Command
@@ -26,9 +36,11 @@ from protocol.errors import NotOurs
 from protocol.events import ListingPublished
 from protocol.frames import Frame
 from protocol.replies import Reply
+from protocol.types import HeldReservation
 
 ANSWER_TIMEOUT_MS: Final = 5_000
 RECENT_MAX: Final = 8
+NOTICES_MAX: Final = 64
 
 
 class Member:
@@ -47,8 +59,10 @@ class Member:
         self.user = user
         self.role = role
         self.codec = codec
+        self.name = user  # what others see, where it is known
         self.small_buffer = small_buffer
         self.slow = False  # it stopped reading at some time: its delays are its own
+        self.stays = False  # it plays in a scene: nobody sends it out and in again
         self.session = Session(codec, random=world.rng.random)
         self.danmaku_from_s = 0.0  # when it may comment again
         self._token = token
@@ -58,6 +72,8 @@ class Member:
         self._serial = 0
         self._connects = 0
         self._answers: dict[str, asyncio.Future[Reply | None]] = {}
+        self._notices: OrderedDict[tuple[str, str], HeldReservation] = OrderedDict()
+        self._noticed = asyncio.Event()
         self._entered = asyncio.Event()
         self._opening: asyncio.Task[None] | None = None
         self._gone = asyncio.Event()
@@ -105,6 +121,22 @@ class Member:
             return None
         finally:
             self._answers.pop(command.id, None)
+
+    async def told(self, kind: str, reservation_id: str, timeout_s: float) -> HeldReservation | None:
+        """What a notice of this kind says of the reservation, heard before or within ``timeout_s``."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                while (kind, reservation_id) not in self._notices:
+                    self._noticed.clear()
+                    await self._noticed.wait()
+        except TimeoutError:
+            return None
+        return self._notices[kind, reservation_id]
+
+    def server_ms(self) -> float:
+        """The server's time, as far as it is known here."""
+        known = self.session.clock.server_ms(self._now_ms())
+        return self.world.watch.now_ms() if known is None else known
 
     def say_raw(self, command: Command) -> None:
         """Past the session's book-keeping: the way an impatient thumb taps twice."""
@@ -272,6 +304,11 @@ class Member:
                 self._entered.set()
                 if mode == "replayed":
                     self.world.figures.counts["replayed"] += 1
+            case Noticed(notice=notice) if notice.reservation is not None:
+                self._notices[notice.kind, notice.reservation.reservation_id] = notice.reservation
+                if len(self._notices) > NOTICES_MAX:
+                    self._notices.popitem(last=False)
+                self._noticed.set()
             case Missed(frames=frames):
                 self.world.figures.counts["frames_missed"] += frames
             case GaveUp():

@@ -25,8 +25,10 @@ from loadtest.audience import dump
 from loadtest.audience.buyers import Buyers
 from loadtest.audience.chatter import Chatter
 from loadtest.audience.member import Member
-from loadtest.audience.plan import Order, Plan, Sale, make
+from loadtest.audience.plan import Order, Plan, Sale, Scene, make
 from loadtest.audience.rest import RestError, call
+from loadtest.audience.scenes import SCENES
+from loadtest.audience.scenes.stage import Stage
 from loadtest.audience.shop import Shop
 from loadtest.audience.streamer import Streamer
 from loadtest.audience.world import Options, World
@@ -69,6 +71,10 @@ class Night:
             self.viewers[stall.viewer] = Member(
                 world, f"v{stall.viewer}", "viewer", tokens["viewers"][stall.viewer], JSON, small_buffer=True
             )
+        for viewer, name in zip(self.viewers, tokens.get("names", ()), strict=False):
+            viewer.name = name
+        for place in self.plan.cast:
+            self.viewers[place].stays = True
         self.shop = Shop(world, self.service, tokens["service"])
         self._orders: set[asyncio.Task[None]] = set()
 
@@ -119,6 +125,7 @@ class Night:
         await asyncio.gather(self.streamer.enter(), self.service.enter())
         began_s = loop.time()
         self.buyers = Buyers(world, self.shop)
+        streamer = Streamer(world, self.streamer, self.plan)
         world.phase = "arriving"
         chatter = Chatter(world, self.viewers, self.shop)
         async with asyncio.TaskGroup() as tasks:
@@ -130,7 +137,9 @@ class Night:
                 tasks.create_task(self._stall(began_s + stall.at_s, self.viewers[stall.viewer], stall.for_s))
             for sale in self.plan.sales:
                 tasks.create_task(self._rush(began_s, sale))
-            tasks.create_task(Streamer(world, self.streamer, self.plan).evening(began_s))
+            for scene in self.plan.scenes:
+                tasks.create_task(self._scene(began_s, scene, streamer))
+            tasks.create_task(streamer.evening(began_s))
             tasks.create_task(chatter.play(happenings, began_s))
         if self._orders:
             await asyncio.wait(self._orders, timeout=LATE_S_MAX)
@@ -162,6 +171,19 @@ class Night:
             else:
                 self.world.figures.counts["orders_not_sent"] += 1
 
+    async def _scene(self, began_s: float, scene: Scene, streamer: Streamer) -> None:
+        await _until(began_s + scene.sale.opens_s)
+        stage = Stage(
+            self.world,
+            scene,
+            self.viewers,
+            streamer=streamer,
+            buyers=self.buyers,
+            shop=self.shop,
+            closes_at_s=began_s + scene.sale.closes_s,
+        )
+        await SCENES[scene.name](stage)
+
     def _order(self, buyer: Member, sale: Sale, order: Order) -> None:
         task = asyncio.create_task(self.buyers.buy(buyer, sale, order))
         self._orders.add(task)
@@ -182,7 +204,7 @@ class Night:
         store = _client(self.world.options.store)
         try:
             while loop.time() < until_s:
-                held = [await dump.held_units(store, sale.sale_id) for sale in self.plan.sales]
+                held = [await dump.held_units(store, sale.sale_id) for sale in self.plan.all_sales]
                 if not any(held) and len({self._place(member) for member in self.members}) == 1:
                     break
                 await asyncio.sleep(0.2)
@@ -198,7 +220,7 @@ class Night:
         mirror = member.session.rooms[self.world.room].mirror
         stocks = tuple(
             (stock.epoch, stock.seq) if stock else None
-            for stock in (mirror.stock(sale.sale_id) for sale in self.plan.sales)
+            for stock in (mirror.stock(sale.sale_id) for sale in self.plan.all_sales)
         )
         return member.present, mirror.epoch, mirror.offset, stocks
 
@@ -208,7 +230,7 @@ class Night:
         with JournalWriter(options.journal, STORE) as journal:
             store = _client(options.store)
             try:
-                await dump.dump(store, journal, options.room, [sale.sale_id for sale in self.plan.sales])
+                await dump.dump(store, journal, options.room, [sale.sale_id for sale in self.plan.all_sales])
             except Exception as error:
                 self.world.fault("dump", repr(error))
             finally:
@@ -243,7 +265,7 @@ class Night:
     def progress(self) -> dict[str, Any]:
         figures, mirror = self.world.figures, self._mirror()
         stock = {}
-        for sale in self.plan.sales:
+        for sale in self.plan.all_sales:
             seen = mirror.stock(sale.sale_id) if mirror is not None else None
             if seen is not None:
                 stock[sale.sale_id] = {
@@ -260,6 +282,7 @@ class Night:
             "reserved": figures.outcomes["reserved"],
             "p99_ms": figures.delivery.at(99),
             "stock": stock,
+            "scenes": dict(figures.scenes),
             "recent": self.world.recent[-5:],
         }
 
@@ -301,7 +324,7 @@ async def run(options: Options, report: Report, on_stop: Callable[[Callable[[], 
             "python": sys.version.split()[0],
             "sales": [
                 {"saleId": s.sale_id, "stock": s.stock, "restock": s.restock, "unitsAsked": s.units_asked}
-                for s in plan.sales
+                for s in plan.all_sales
             ],
         },
     )

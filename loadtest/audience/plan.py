@@ -6,14 +6,16 @@ repeated ids, of reconnects and of those who stop reading are rounded up. (Who n
 something was granted: every ``NEVER_PAYS_EVERY``-th grant.)
 
 The night, as fractions of its length: arrivals in three waves · first sale ``.18`` to ``.50``, restocked
-at ``.34`` · second sale ``.54`` to ``.78`` · then holds run out and everything settles.
+at ``.34`` · second sale, with a line, ``.54`` to ``.78`` · then holds run out and everything settles.
+Beside the rushes there are scenes, from ``.20`` to ``.80``: small sales of a few people each, who do in turn
+what a rush leaves to chance.
 """
 
 from __future__ import annotations
 
 import math
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 DEMAND: Final = 6  # units asked for one on sale; at least 5 are promised
@@ -22,6 +24,11 @@ RECONNECT_SHARE: Final = 0.08
 STALL_SHARE: Final = 0.03
 NEVER_PAYS_EVERY: Final = 8
 RELEASES_EVERY: Final = 25
+PAYS_LATE_EVERY: Final = 3  # of those who did not pay in time
+LEAVES_EVERY: Final = 5  # of those who stand in line
+WAITLIST_MIN: Final = 3
+CAST_MAX: Final = 12  # who plays in the scenes
+SCENE_CAST: Final = 4
 SECONDS_MIN: Final = 5.0
 HOLD_MS_MIN: Final = 1_000
 SPREAD_S: Final = 1.0  # a rush: the first orders fall within this of the opening
@@ -47,6 +54,7 @@ class Sale:
     limit: int
     items: list[str]
     stock: list[int] = field(default_factory=list)
+    waitlist: int = 0  # places in line
     restock_s: float | None = None
     restock: int = 0
     orders: list[Order] = field(default_factory=list)
@@ -58,6 +66,15 @@ class Sale:
     @property
     def units_offered(self) -> int:
         return sum(self.stock) + self.restock
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A small sale of its own, and who plays in it (by viewer)."""
+
+    name: str
+    sale: Sale
+    cast: list[int]
 
 
 @dataclass(frozen=True)
@@ -78,9 +95,19 @@ class Stall:
 class Plan:
     seconds: float
     arrivals_s: list[float]  # by viewer
-    sales: list[Sale]
+    sales: list[Sale]  # the rushes
+    scenes: list[Scene]
     cuts: list[Cut]
     stalls: list[Stall]
+
+    @property
+    def all_sales(self) -> list[Sale]:
+        return [*self.sales, *(scene.sale for scene in self.scenes)]
+
+    @property
+    def cast(self) -> set[int]:
+        """Viewers who stay, and are neither cut nor stop reading."""
+        return {viewer for scene in self.scenes for viewer in scene.cast}
 
 
 def make(seconds: float, viewers: int, seed: int) -> Plan:
@@ -99,9 +126,38 @@ def make(seconds: float, viewers: int, seed: int) -> Plan:
     )
     for sale in (first, second):
         _demand(rng, sale, arrivals)
+    second.waitlist = max(WAITLIST_MIN, second.units_offered // 8)
     stalls = _stalls(rng, seconds, viewers)
-    cuts = _cuts(rng, seconds, sorted(set(range(viewers)) - {stall.viewer for stall in stalls}))
-    return Plan(seconds, arrivals, [first, second], cuts, stalls)
+    there = [viewer for viewer in range(viewers // 2) if viewer not in {stall.viewer for stall in stalls}]
+    scenes = _scenes(rng, seconds, hold_ms, there)
+    apart = {stall.viewer for stall in stalls} | {viewer for scene in scenes for viewer in scene.cast}
+    cuts = _cuts(rng, seconds, viewers, sorted(set(range(viewers)) - apart))
+    return Plan(seconds, arrivals, [first, second], scenes, cuts, stalls)
+
+
+def _scenes(rng: random.Random, seconds: float, hold_ms: int, there: list[int]) -> list[Scene]:
+    """``there``: who came early and stays. In a small audience the same people play in several."""
+    cast = rng.sample(there, min(CAST_MAX, len(there)))
+
+    def sale(
+        sale_id: str, listing_id: str, title: str, opens: float, items: list[str], stock: list[int]
+    ) -> Sale:
+        return Sale(
+            sale_id, listing_id, title, seconds * opens, seconds * 0.80, hold_ms, 2, items, stock=stock
+        )
+
+    scenes = (
+        ("counter", sale("counter-1", "honey", "土蜂蜜 不限时", 0.20, ["pot"], [40])),
+        ("freeze", sale("frozen-1", "face-cream", "面霜 临期清仓", 0.24, ["tube"], [10])),
+        (
+            "line",
+            replace(sale("line-1", "tea", "手工茶 两款", 0.28, ["green", "white"], [20, 1]), waitlist=8),
+        ),
+    )
+    return [
+        Scene(name, one, [cast[(place * SCENE_CAST + k) % len(cast)] for k in range(SCENE_CAST)])
+        for place, (name, one) in enumerate(scenes)
+    ]
 
 
 def _arrivals(rng: random.Random, seconds: float, viewers: int) -> list[float]:
@@ -146,10 +202,10 @@ def _demand(rng: random.Random, sale: Sale, arrivals: list[float]) -> None:
     sale.stock = [each + (k < rest) for k in range(len(sale.items))]
 
 
-def _cuts(rng: random.Random, seconds: float, viewers: list[int]) -> list[Cut]:
+def _cuts(rng: random.Random, seconds: float, viewers: int, whom: list[int]) -> list[Cut]:
     """Nobody who stops reading is cut too: what it missed must be told apart from what it lost."""
     cuts = []
-    for k, viewer in enumerate(rng.sample(viewers, math.ceil(len(viewers) * RECONNECT_SHARE))):
+    for k, viewer in enumerate(rng.sample(whom, math.ceil(viewers * RECONNECT_SHARE))):
         # A third in the first seconds of the first sale, where purchases are under way.
         at = seconds * 0.18 + rng.random() if k % 3 == 0 else seconds * rng.uniform(0.15, 0.72)
         cuts.append(Cut(at, viewer, "abort" if k % 5 == 4 else "eof"))

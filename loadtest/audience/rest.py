@@ -16,20 +16,22 @@ class RestError(Exception):
 
 
 async def call(
-    host: str, port: int, method: str, path: str, *, token: str = "", key: str = ""
+    host: str, port: int, method: str, path: str, *, token: str = "", key: str = "", body: bytes = b""
 ) -> tuple[int, bytes]:
-    """Status and body. ``key`` is the request's command id. Raises ``RestError`` for whatever is no answer
-    in time. Cancelled: it may have been carried out."""
+    """Status and body. ``key`` is the request's command id, ``body`` JSON. Raises ``RestError`` for
+    whatever is no answer in time. Cancelled: it may have been carried out."""
     head = [f"{method} {path} HTTP/1.1", f"Host: {host}:{port}", "Connection: close", "Accept: */*"]
     if token:
         head.append(f"Authorization: Bearer {token}")
     if key:
-        head += [f"Idempotency-Key: {key}", "Content-Length: 0"]
+        head += [f"Idempotency-Key: {key}", f"Content-Length: {len(body)}"]
+    if body:
+        head.append("Content-Type: application/json")
     try:
         async with asyncio.timeout(TIMEOUT_S):
             reader, writer = await asyncio.open_connection(host, port, limit=ANSWER_BYTES_MAX)
             try:
-                writer.write("\r\n".join([*head, "", ""]).encode())
+                writer.write("\r\n".join([*head, "", ""]).encode() + body)
                 await writer.drain()
                 return await _answer(reader)
             finally:

@@ -22,7 +22,7 @@ class Options:
     url: str  # ws://host:port/path
     room: str
     store: str  # redis:// or unix://
-    tokens: dict[str, Any]  # {"streamer": token, "service": token, "viewers": [token, …]}
+    tokens: dict[str, Any]  # {"streamer": token, "service": token, "viewers": [token, …], "names": [name, …]}
     viewers: int
     seconds: float
     seed: int

@@ -13,6 +13,8 @@ from rich.console import Console
 from loadtest.bench import machine, stock, table
 
 REMEMBERED_MIN = 1_000
+STORED_BYTES = 150  # Measured: of an order, in a store
+VERIFIED_BYTES = 700  # Measured: of an order, in the process that verifies
 WIDTH = 110  # also where it is written to a file
 
 
@@ -23,6 +25,9 @@ def run(given: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     size = _size(given)
     if size.remembered < REMEMBERED_MIN or size.rounds < 1:
         parser.error(f"--remembered is at least {REMEMBERED_MIN}, --rounds at least 1")
+    needed, free = _bytes_needed(size), machine.free_bytes()
+    if free is not None and needed > free:
+        parser.error(f"--remembered {size.remembered} needs about {needed >> 20} MB, {free >> 20} are free")
     console, began_s = Console(width=WIDTH), time.monotonic()
 
     def say(text: str) -> None:
@@ -35,13 +40,16 @@ def run(given: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     return 0
 
 
+def _bytes_needed(size: stock.Size) -> int:
+    """Both stores with their sale and the sales that grow, and one proof at a time."""
+    return STORED_BYTES * (2 * size.remembered + sum(size.growth)) + VERIFIED_BYTES * size.remembered
+
+
 def _size(given: argparse.Namespace) -> stock.Size:
     size = stock.QUICK if given.quick else stock.FULL
     if given.remembered is not None:
-        largest = [buyers for buyers in size.growth if buyers < given.remembered]
-        size = msgspec.structs.replace(
-            size, remembered=given.remembered, growth=[*largest[:1], given.remembered]
-        )
+        fewer = [buyers for buyers in size.growth if buyers < given.remembered]
+        size = msgspec.structs.replace(size, remembered=given.remembered, growth=[*fewer, given.remembered])
     if given.rounds is not None:
         size = msgspec.structs.replace(size, rounds=given.rounds, rushes=given.rounds)
     return size

@@ -6,11 +6,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from liveserver.stock.port import LedgerUnavailableError, Order
 from loadtest.bench import loads
 from loadtest.bench.figures import GROWTH_MAX, Figure, at_most, ratios
 from loadtest.bench.orders import Orders
 from loadtest.bench.store import Store
 
+FILL_ORDERS: Final = 20_000
+FILL_TRIES: Final = 5
+SAID_EVERY: Final = 500_000
 PIECE_ORDERS: Final = 500  # measured in one go; few beside the fewest buyers
 
 
@@ -22,7 +26,7 @@ async def grow(
     for size in sizes[1:]:
         say(f"{store.name}: a sale of {size:,} buyers")
         await store.open(f"grow-{size}")
-        await fill(store, f"grow-{size}", orders, size)
+        await fill(store, f"grow-{size}", orders, size, say)
     for turn in range(rounds):
         await _small(store, f"small-{turn}", orders, sizes[0], costs)
         for size in sizes[1:]:
@@ -32,10 +36,29 @@ async def grow(
     return {str(size): at_most(ratios(costs[size], costs[sizes[0]]), GROWTH_MAX) for size in sizes}
 
 
-async def fill(store: Store, sale_id: str, orders: Orders, buyers: int) -> None:
-    """By the scripts, so that what is there is what they would have written."""
-    for done in range(0, buyers, 20_000):
-        await loads.by_the_hundred(store, sale_id, orders.batches(min(20_000, buyers - done)))
+async def fill(
+    store: Store, sale_id: str, orders: Orders, buyers: int, say: Callable[[str], None] | None = None
+) -> None:
+    """By the scripts, so that what is there is what they would have written. ``say`` hears how far it is."""
+    for done in range(0, buyers, FILL_ORDERS):
+        if say is not None and done and done % SAID_EVERY == 0:
+            say(f"{store.name}: {sale_id}, {done:,} of {buyers:,}")
+        await _fill_piece(store, sale_id, orders.batches(min(FILL_ORDERS, buyers - done)))
+
+
+async def _fill_piece(store: Store, sale_id: str, batches: list[list[Order]]) -> None:
+    """A call that came too late, on a busy machine, certainly did nothing: the same orders once more."""
+    for attempt in range(FILL_TRIES):
+        await store.clock.sync(store.client)
+        late = False
+        try:
+            await loads.by_the_hundred(store, sale_id, batches)
+        except* LedgerUnavailableError:
+            late = True
+            if attempt == FILL_TRIES - 1:
+                raise
+        if not late:
+            return
 
 
 async def _small(

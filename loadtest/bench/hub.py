@@ -14,6 +14,7 @@ import orjson
 import uvloop
 
 from liveserver.app import running
+from liveserver.cli import collector
 from liveserver.cli.logs import configure_logging
 from liveserver.config import Settings
 from loadtest.bench import machine
@@ -23,6 +24,7 @@ async def main(core: int, store_url: str, buyers: int) -> None:
     configure_logging(level="warning")
     machine.pin(0, core)
     async with running(Settings(port=0, redis_url=store_url)) as server:
+        collector.settle()
         _say(
             url=server.url,
             streamer=server.mint("streamer", "eve"),

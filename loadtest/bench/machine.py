@@ -37,6 +37,16 @@ def facts(cores: list[int]) -> dict[str, Any]:
     }
 
 
+def free_bytes() -> int | None:
+    """Memory that can be had without swapping; None where nobody says."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        return None
+    found = [line.split()[1] for line in lines if line.startswith("MemAvailable:")]
+    return int(found[0]) * 1024 if found else None
+
+
 def commit() -> str:
     """Of the working tree this runs from, ``+`` if something in it is changed; empty where it is none."""
     try:

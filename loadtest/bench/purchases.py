@@ -7,20 +7,16 @@ frames) and has one order under way at a time.
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 import msgspec
-import orjson
 
+from loadtest.bench.child import Child
 from loadtest.bench.loads import WrongAnswerError
 
 ORDERS_EACH: Final = 8  # the server lets a session buy ten at once
 REST_S: Final = 1.0  # then it may again
-LINE_BYTES_MAX: Final = 1 << 22
-ANSWER_S_MAX: Final = 60.0
-END_S_MAX: Final = 15.0
 
 
 class Rush(msgspec.Struct, frozen=True):
@@ -29,48 +25,6 @@ class Rush(msgspec.Struct, frozen=True):
     per_s: float
     per_hub_core: float  # by the CPU the hub used, frames to its viewers included
     outcomes: dict[str, int]
-
-
-class Child:
-    """A process of ours that is asked and answers by lines, and ends when its input does."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self._process = process
-
-    @classmethod
-    async def start(cls, module: str, *arguments: str) -> Child:
-        return cls(
-            await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", module, *arguments),
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                limit=LINE_BYTES_MAX,
-            )
-        )
-
-    async def ask(self, question: object) -> dict[str, Any]:
-        assert self._process.stdin is not None
-        self._process.stdin.write(orjson.dumps(question) + b"\n")
-        return await self.answer()
-
-    async def answer(self) -> dict[str, Any]:
-        assert self._process.stdout is not None
-        async with asyncio.timeout(ANSWER_S_MAX):
-            line = await self._process.stdout.readline()
-        if not line:
-            raise RuntimeError("a process of the benchmark has ended")
-        said: dict[str, Any] = orjson.loads(line)
-        return said
-
-    async def end(self) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        try:
-            async with asyncio.timeout(END_S_MAX):
-                await self._process.wait()
-        except TimeoutError:
-            self._process.kill()
-            await self._process.wait()
 
 
 async def rushes(

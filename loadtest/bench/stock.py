@@ -15,8 +15,9 @@ from liveserver.valkey.server import server_facts
 from loadtest.bench import growth, loads, machine, purchases
 from loadtest.bench.figures import Figure, figure, ratios
 from loadtest.bench.loads import Took
-from loadtest.bench.orders import Orders
-from loadtest.bench.reader import reading
+from loadtest.bench.orders import CALL_ORDERS, Orders
+from loadtest.bench.proof import prove
+from loadtest.bench.reader import FeedReader, feed_reader
 from loadtest.bench.store import Store, store
 
 SALE = "bench"
@@ -68,10 +69,21 @@ async def _pinned(
             say(f"{one.name}: {size.remembered:,} orders to remember")
             await one.open(SALE)
             await one.open(EMPTY, stock=0)
-            await growth.fill(one, SALE, orders, size.remembered)
+            await growth.fill(one, SALE, orders, size.remembered, say)
         sale_bytes = await memory.sale_bytes(SALE) / size.remembered
-        await fsynced.persist_always()
-        rounds = [await _round(memory, fsynced, orders, size, turn, say) for turn in range(size.rounds)]
+        id_bytes = await memory.buyers_bytes(SALE) / size.remembered
+        await fsynced.persist_always(size.remembered)
+        readers = {
+            one.name: await stack.enter_async_context(feed_reader(one, SALE, ours))
+            for one in (memory, fsynced)
+        }
+        rounds = [
+            await _round(memory, fsynced, readers, orders, size, turn, say) for turn in range(size.rounds)
+        ]
+        proofs = {}
+        for one in (memory, fsynced):
+            say(f"{one.name}: ledger verify of the sale that was measured")
+            proofs[one.name] = await prove(one, SALE)
         await memory.drop(SALE)
         await memory.client.unlink(loads.FLOOR_KEY)
         cost_growth = await growth.grow(memory, orders, size.growth, size.rounds, say)
@@ -91,6 +103,12 @@ async def _pinned(
         "size": msgspec.to_builtins(size),
         **msgspec.to_builtins(_figures(rounds)),
         "bytes_per_order": msgspec.to_builtins(figure("bytes_per_order", [sale_bytes])),
+        "bytes_per_remembered_id": msgspec.to_builtins(figure("bytes_per_remembered_id", [id_bytes])),
+        "ledger_verify": msgspec.to_builtins(proofs),
+        "feed_reader": {
+            "process": "of its own, on the client's core",
+            "rows": {name: one.rows for name, one in readers.items()},
+        },
         "cost_growth": msgspec.to_builtins(cost_growth),
         **msgspec.to_builtins(_hub_figures(bought, refused)),
         "outcomes": {
@@ -109,16 +127,23 @@ class Round(msgspec.Struct, frozen=True):
 
 
 async def _round(
-    memory: Store, fsynced: Store, orders: Orders, size: Size, turn: int, say: Callable[[str], None]
+    memory: Store,
+    fsynced: Store,
+    readers: dict[str, FeedReader],
+    orders: Orders,
+    size: Size,
+    turn: int,
+    say: Callable[[str], None],
 ) -> Round:
     """All of it beside each other; the order turns, so that none always comes after the same other."""
     say(f"round {turn + 1} of {size.rounds}")
 
     async def batched(on: Store) -> Took:
-        async with reading(on, SALE) as reader:
-            took = await loads.by_the_hundred(on, SALE, orders.batches(size.orders))
-        if reader.rows == 0:
-            raise loads.WrongAnswerError("the feed's reader saw nothing")
+        reader = readers[on.name]
+        await reader.begin()
+        took = await loads.by_the_hundred(on, SALE, orders.batches(size.orders))
+        if await reader.end() < size.orders // CALL_ORDERS:
+            raise loads.WrongAnswerError("the feed's reader did not see every call")
         return took
 
     async def floor() -> Took:

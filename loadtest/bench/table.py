@@ -19,6 +19,14 @@ def show(report: dict[str, Any], console: Console) -> None:
         wanted = "" if target is None else f"{figure.get('target_is', 'at least')} {_number(target)}"
         table.add_row(name, _number(figure["value"]), spread, wanted, met)
     console.print(table)
+    for name, proof in report["ledger_verify"].items():
+        console.print(
+            f"ledger verify ({name}): every law holds over {proof['reservations']:,} reservations in"
+            f" {proof['rows']:,} rows, {proof['seconds']} s"
+        )
+    read = report["feed_reader"]
+    rows_read = ", ".join(f"{rows:,} rows ({name})" for name, rows in read["rows"].items())
+    console.print(f"the feed was read meanwhile by a process {read['process']}: {rows_read}")
     machine = report["machine"]
     console.print(
         f"{machine['cpu']}, {machine['cores']} cores, {report['store']}, Python {machine['python']}; "

@@ -7,12 +7,17 @@ from collections.abc import Callable
 from typing import Final, TypedDict
 
 from loadtest.verdict import (
+    adjusts,
     clean_exit,
     conservation,
     critical_gapless,
+    freeze,
+    late_payments,
+    line,
     no_oversell,
     nothing_stranded,
     one_outcome,
+    returns,
     state_equal,
     user_limit,
 )
@@ -24,6 +29,11 @@ CHECKS: Final[dict[str, Callable[[Case], Finding]]] = {
     "nothing_stranded": nothing_stranded.check,
     "one_outcome": one_outcome.check,
     "user_limit": user_limit.check,
+    "adjusts": adjusts.check,
+    "line": line.check,
+    "late_payments": late_payments.check,
+    "returns": returns.check,
+    "freeze": freeze.check,
     "state_equal": state_equal.check,
     "critical_gapless": critical_gapless.check,
     "conservation": conservation.check,

@@ -14,6 +14,7 @@ from loadtest.verdict.case import Case, Message
 class Asked:
     sale_id: str
     limit: int
+    waitlist: int
     stock: dict[str, int]
     adjusted: dict[str, int] = field(default_factory=dict)
     closed: bool = False
@@ -22,7 +23,7 @@ class Asked:
 def asked_of(case: Case) -> dict[str, Asked]:
     sales: dict[str, Asked] = {}
     stock_of: dict[str, dict[str, int]] = {}
-    for command in _done(case):
+    for command in done_commands(case):
         match command["type"]:
             case "publishListing":
                 listing = command["listing"]
@@ -31,7 +32,8 @@ def asked_of(case: Case) -> dict[str, Asked]:
                 stock_of[command["listingId"]] = _stock(command["items"])
             case "openSale":
                 stock = dict(stock_of.get(command["listingId"], {}))
-                sales[command["saleId"]] = Asked(command["saleId"], command.get("limitPerUser", 0), stock)
+                limit, waitlist = command.get("limitPerUser", 0), command.get("waitlist", 0)
+                sales[command["saleId"]] = Asked(command["saleId"], limit, waitlist, stock)
             case "adjustStock" if command["saleId"] in sales:
                 adjusted = sales[command["saleId"]].adjusted
                 adjusted[command["itemId"]] = adjusted.get(command["itemId"], 0) + command["delta"]
@@ -46,8 +48,13 @@ def _stock(items: list[Message]) -> dict[str, int]:
     return {item["itemId"]: item.get("stock", 0) for item in items}
 
 
-def _done(case: Case) -> list[Message]:
+def done_commands(case: Case) -> list[Message]:
     """The staff's commands that were answered ``done``, each id once, in the order they were sent."""
+    return [command for _, command in done_by(case)]
+
+
+def done_by(case: Case) -> list[tuple[str, Message]]:
+    """The same, with who said it."""
     sent: dict[tuple[str, str], Message] = {}
     done: set[tuple[str, str]] = set()
     in_order = sorted(
@@ -59,4 +66,4 @@ def _done(case: Case) -> list[Message]:
             sent.setdefault((user, item.body["id"]), item.body)
         elif item.kind == "down" and item.body.get("type") == "done":
             done.add((user, item.body["id"]))
-    return [command for key, command in sent.items() if key in done]
+    return [(key[0], command) for key, command in sent.items() if key in done]

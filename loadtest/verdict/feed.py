@@ -16,7 +16,8 @@ own law and the others stay readable.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from bisect import bisect_right
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -65,6 +66,7 @@ class Sale:
     held: dict[str, int] = field(default_factory=dict)
     confirmed: dict[str, int] = field(default_factory=dict)
     units_by_user: dict[str, int] = field(default_factory=dict)
+    counted: dict[str, list[tuple[int, int]]] = field(default_factory=dict)  # user -> (seq, units from there)
     reservations: dict[Ref, Held] = field(default_factory=dict)
     grants: dict[tuple[str, str], list[Held]] = field(default_factory=dict)  # (user, command)
     line: dict[str, list[Ref]] = field(default_factory=dict)  # item id -> who waits for it, in order
@@ -80,6 +82,12 @@ class Sale:
             return None
         return self.at[seq]
 
+    def units_at(self, user: str, seq: int) -> int:
+        """What counted against the user's limit right after that change."""
+        steps = self.counted.get(user, [])
+        place = bisect_right(steps, seq, key=lambda step: step[0])
+        return steps[place - 1][1] if place else 0
+
     def grant_of(self, reservation_id: str) -> Held | None:
         """By the id clients see: ``sale~user~place``."""
         sale_id, _, rest = reservation_id.partition("~")
@@ -92,15 +100,21 @@ class Sale:
         self.problems[law].append(f"sale {self.sale_id} seq {self.seq}: {what}")
 
 
+Before = Callable[[Sale, dict[str, str]], None]
+
+
 def fold_all(case: Case) -> dict[str, Sale]:
     return {sale_id: fold(sale_id, entries) for sale_id, entries in case.feeds.items()}
 
 
-def fold(sale_id: str, entries: Iterable[Entry]) -> Sale:
+def fold(sale_id: str, entries: Iterable[Entry], before: Before | None = None) -> Sale:
+    """``before`` sees the sale as it stood, and the row that comes."""
     sale = Sale(sale_id)
     for entry in entries:
         try:
             row = {name: value.decode() for name, value in entry.fields.items()}
+            if before is not None:
+                before(sale, row)
             _row(sale, entry, row)
         except (KeyError, ValueError, IndexError) as error:
             sale._wrong("format", f"row {entry.epoch}-{entry.number} can't be read: {error!r}")
@@ -244,6 +258,7 @@ def _selling(sale: Sale, at_ms: int) -> bool:
 def _count(sale: Sale, user: str, more: int) -> None:
     """Units against the user's limit."""
     units = sale.units_by_user[user] = sale.units_by_user.get(user, 0) + more
+    sale.counted.setdefault(user, []).append((sale.seq, units))
     if sale.limit and units > sale.limit:
         sale._wrong("limit", f"{user} has {units} units, the limit is {sale.limit}")
 
@@ -271,8 +286,8 @@ def _end(sale: Sale, text: str, kind: str, at_ms: int) -> None:
         _step(sale, {}, gone, held.lines)
     else:
         held.state = "expired" if kind == "expire" else "released"
-        sale.units_by_user[user] -= held.units
         _step(sale, held.lines, gone, {})
+        _count(sale, user, -held.units)
 
 
 AFTERWARDS: Final = {  # kind -> the states it is for, the state it leads to

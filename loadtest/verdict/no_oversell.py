@@ -2,8 +2,8 @@
 
 From the feed: rows join without a gap, and at every change stock + adjusts = available + held +
 confirmed with nothing negative. From outside the feed: it opened with the stock the streamer asked for,
-every ``reserved`` a viewer was told stands in it with the same user, command and lines, and the units
-confirmed to the order service are no more than what the streamer put on sale.
+every ``reserved`` and ``waiting`` a viewer was told stands in it with the same user, command and lines, and
+the units confirmed to the order service, less what came back, are no more than what the streamer put on sale.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from loadtest.verdict.asked import Asked, asked_of
 from loadtest.verdict.case import Case, Message
 from loadtest.verdict.feed import Sale, fold_all
 from loadtest.verdict.tally import Finding, Tally
+from loadtest.verdict.told import answers_of
 
 
 def check(case: Case) -> Finding:
@@ -20,7 +21,7 @@ def check(case: Case) -> Finding:
     asked = asked_of(case)
     for sale in sales.values():
         tally.examined += len(sale.at)
-        for law in ("format", "join", "balance", "window", "line"):
+        for law in ("format", "join", "balance", "window"):
             for problem in sale.problems[law]:
                 tally.wrong(problem)
     _opened_as_asked(tally, sales, asked)
@@ -45,7 +46,7 @@ def _grants_stand_in_the_feed(tally: Tally, case: Case, sales: dict[str, Sale]) 
         for item in connection.items:
             if item.kind != "down" or item.body.get("type") != "outcome":
                 continue
-            if item.body["outcome"] == "reserved":
+            if item.body["outcome"] in ("reserved", "waiting"):
                 reservation = item.body.get("reservation") or {}
                 tally.expect(
                     _in_feed(sales, connection.user, reservation),
@@ -65,13 +66,12 @@ def _in_feed(sales: dict[str, Sale], user: str, told: Message) -> bool:
 
 
 def _confirmed_units(tally: Tally, case: Case, sales: dict[str, Sale], asked: dict[str, Asked]) -> None:
+    answers = answers_of(case)
+    returned = {answer["reservationId"] for answer in answers if answer["state"] == "returned"}
     confirmed: dict[str, Message] = {}
-    answers = [i.body for c in case.connections for i in c.items if i.body.get("type") == "reservation"]
-    answers += [call.answer for call in case.calls if call.method == "POST" and call.status < 300]
     for answer in answers:
-        reservation = answer.get("reservation", answer)
-        if isinstance(reservation, dict) and reservation.get("state") == "confirmed":
-            confirmed[reservation["reservationId"]] = reservation
+        if answer["state"] == "confirmed" and answer["reservationId"] not in returned:
+            confirmed[answer["reservationId"]] = answer
     units: dict[tuple[str, str], int] = {}
     for reservation in confirmed.values():
         for line in reservation["lines"]:

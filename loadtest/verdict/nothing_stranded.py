@@ -10,6 +10,7 @@ from __future__ import annotations
 from loadtest.verdict.case import Case, Message
 from loadtest.verdict.feed import Sale, fold_all
 from loadtest.verdict.tally import Finding, Tally
+from loadtest.verdict.told import outcomes_of
 
 
 def check(case: Case) -> Finding:
@@ -26,27 +27,16 @@ def check(case: Case) -> Finding:
                 held != 0 or put_in == out,
                 f"sale {sale.sale_id}: {put_in} of {item} put in, {out} left or sold",
             )
-    orders = {
-        (connection.user, sent.body["id"]): sent.body
-        for connection in case.connections
-        for sent in connection.items
-        if sent.kind == "cmd" and sent.body.get("type") == "purchase"
-    }
-    for connection in case.connections:
-        for heard in connection.items:
-            if heard.kind == "down" and heard.body.get("outcome") == "sold_out":
-                order = orders.get((connection.user, heard.body["id"]))
-                _sold_out(tally, sales, connection.user, heard.body, order)
+    for user, order, outcome in outcomes_of(case, "sold_out"):
+        _sold_out(tally, sales, user, outcome, order)
     return tally.finding()
 
 
-def _sold_out(
-    tally: Tally, sales: dict[str, Sale], user: str, outcome: Message, order: Message | None
-) -> None:
+def _sold_out(tally: Tally, sales: dict[str, Sale], user: str, outcome: Message, order: Message) -> None:
     told = f"{user} was told sold_out for {outcome['id']} at {outcome.get('epoch')}-{outcome.get('seq')}"
     sale = sales.get(outcome.get("saleId", ""))
     available = sale.available_at(outcome.get("epoch", 0), outcome.get("seq", 0)) if sale else None
-    if available is None or order is None:
+    if available is None or not order:
         tally.expect(False, f"{told}, an instant the feed does not have")
         return
     wanted: dict[str, int] = {}

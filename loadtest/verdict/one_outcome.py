@@ -3,7 +3,7 @@
 Every command: on one connection never more replies with its id than it was sent there; exactly as many
 where the connection was read to its end. Every purchase ``(user, command id)``:
 
-- two ``reserved`` answers name the same reservation, and the later one says ``replayed``;
+- two ``reserved`` or ``waiting`` answers name the same reservation, and the later one says ``replayed``;
 - the feed has at most one reservation of it, and if it has one, somebody was told (by a reply, or by a
   later lookup), and no refusal was given at or after the grant's seq;
 - the last thing known of it is no ``pending``: if all answers were lost or unknown, a lookup says what
@@ -22,7 +22,7 @@ from loadtest.verdict.feed import Held, Sale, fold_all
 from loadtest.verdict.tally import Finding, Tally
 
 UNKNOWN = ("pending",)  # outcomes and error codes after which the purchase may have run
-LOOKUP = "/reservations/"
+GRANTS = ("reserved", "waiting")  # outcomes that name a reservation
 
 
 @dataclass
@@ -104,7 +104,7 @@ def _one_end(
     tally: Tally, purchase: Purchase, grants: list[Held], sale: Sale | None, lookups: list[Message | None]
 ) -> None:
     who = f"{purchase.user}'s {purchase.command['id']}"
-    reserved = [a for a in purchase.answers if a.get("outcome") == "reserved"]
+    reserved = [a for a in purchase.answers if a.get("outcome") in GRANTS]
     ids = {(a.get("reservation") or {}).get("reservationId") for a in reserved}
     tally.expect(len(ids) <= 1, f"{who} was told several reservations: {sorted(map(str, ids))}")
     fresh = [a for a in reserved if not a.get("replayed", False)]
@@ -131,4 +131,4 @@ def _is_unknown(answer: Message) -> bool:
 
 def _is_refusal(answer: Message) -> bool:
     outcome = answer.get("outcome")
-    return outcome is not None and outcome != "reserved" and outcome not in UNKNOWN and outcome != "conflict"
+    return outcome is not None and outcome not in (*GRANTS, *UNKNOWN, "conflict")

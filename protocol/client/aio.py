@@ -65,7 +65,8 @@ __all__ = [
 class connect:
     """``async with connect(url, token) as live``: a session that is welcome, or ``ConnectFailed``.
 
-    ``token``: the token, or a coroutine function that gets a fresh one before each connection.
+    ``token``: the token, or a coroutine function that gets a fresh one before each connection. A token that
+    has expired ends the session, unless a fresh one can be got.
     ``token_in``: ``"header"``, or ``"command"`` where a proxy eats the Authorization header.
     ``command_timeout_ms``: after it a command's outcome is unknown. ``proxy``: ``True`` is what the
     environment says, ``None`` is no proxy. Leaving the block says goodbye and ends every task.

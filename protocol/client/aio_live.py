@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple, Self, TypeVar
 
-from ..close import Close
+from ..close import Close, why_closed
 from ..codec import JSON
 from ..commands import Command, Confirm, Ping, Release, Return
 from ..lanes import COMMANDS
@@ -61,6 +61,8 @@ class Live:
         self._command_timeout_ms = command_timeout_ms
         self._open_timeout_ms = open_timeout_ms
         self._session = Session(JSON, random=random)
+        self._token_stays = isinstance(token, str)
+        self._not_welcome: ErrorReply | None = None
         self._driver = Driver(
             self._session,
             address,
@@ -88,7 +90,7 @@ class Live:
                 await self._first_welcome
         except TimeoutError:
             await self.close()
-            raise ConnectFailed(f"no welcome in time; last: {self._driver.refusal or 'nothing'}") from None
+            raise self._not_connected("no welcome in time") from None
         except BaseException:
             await self.close()
             raise
@@ -231,7 +233,12 @@ class Live:
                     self._tell_session(happening)
                     if happening.retry_in_ms is None:
                         self._finish(self._why_ended(happening.code))
-                case NotWelcome() | Noticed() | ByeSaid():
+                    elif happening.code == Close.TOKEN_EXPIRED and self._token_stays:
+                        self._give_up(self._why_ended(happening.code))  # the same one would be refused again
+                case NotWelcome():
+                    self._not_welcome = happening.reply
+                    self._tell_session(happening)
+                case Noticed() | ByeSaid():
                     self._tell_session(happening)
                 case _:
                     self._tell_room(happening)
@@ -263,14 +270,24 @@ class Live:
 
     def _why_ended(self, code: int) -> LiveError:
         if not self._first_welcome.done():
-            return ConnectFailed(self._driver.refusal or f"closed with {code}")
+            return self._not_connected(f"closed with {why_closed(code)}")
         return ConnectionEnded(code)
+
+    def _not_connected(self, otherwise: str) -> ConnectFailed:
+        """Why there was never a welcome: what the server said of the token, else of the handshake."""
+        if self._not_welcome is not None:
+            return ConnectFailed(self._not_welcome.detail or otherwise, self._not_welcome.code)
+        refusal = self._driver.refusal
+        return ConnectFailed(f"{otherwise}: {refusal}" if refusal else otherwise)
 
     def _fail(self, error: Exception) -> None:
         failure = ConnectFailed(f"{type(error).__name__}: {error}")
         failure.__cause__ = error
+        self._give_up(failure)
+
+    def _give_up(self, why: LiveError) -> None:
         self._tell(self._session.end())
-        self._finish(failure)
+        self._finish(why)
 
     def _finish(self, why: LiveError | None) -> None:
         """Over for good: whoever waits is told."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..close import why_closed
 from ..commands import Command
 from ..replies import ErrorReply
 
@@ -11,14 +12,19 @@ class LiveError(Exception):
 
 
 class ConnectFailed(LiveError):
-    """No session came about: refused for good, or nobody answered in time."""
+    """No session came about: refused for good, or nobody answered in time. ``code``: the server's, where it
+    gave one (``bad_token``, ``token_expired``); else empty."""
+
+    def __init__(self, why: str, code: str = "") -> None:
+        super().__init__(f"{code}: {why}" if code else why)
+        self.code = code
 
 
 class ConnectionEnded(LiveError):
     """The session is over and does not come back: ``code`` is its close code (``protocol.close``)."""
 
     def __init__(self, code: int) -> None:
-        super().__init__(f"the session ended with close code {code}")
+        super().__init__(f"the session ended with close code {why_closed(code)}")
         self.code = code
 
 

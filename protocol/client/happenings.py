@@ -117,7 +117,7 @@ class Welcomed(HappeningBase, tag="welcomed"):
 
 
 class NotWelcome(HappeningBase, tag="notWelcome"):
-    """``authenticate`` was refused; the server will close."""
+    """The token was refused, in the handshake or of ``authenticate``; the server will close."""
 
     reply: ErrorReply
 

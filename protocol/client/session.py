@@ -207,6 +207,8 @@ class Session:
             return [ByeSaid(bye=said)]
         if isinstance(said, Welcome) and said.id in ("", self._authenticate_id):
             return self._take_welcome(said, now_ms)
+        if isinstance(said, ErrorReply) and self.welcome is None and said.id == self._authenticate_id:
+            return [NotWelcome(reply=said)]  # an empty id: of the token the handshake carried
         return self._take_reply(said, now_ms)
 
     def disconnected(self, code: int, now_ms: float) -> list[Happening]:
@@ -313,8 +315,6 @@ class Session:
         return happenings
 
     def _take_own_reply(self, reply: Reply, now_ms: float) -> list[Happening]:
-        if isinstance(reply, ErrorReply) and reply.id == self._authenticate_id:
-            return [NotWelcome(reply=reply)]
         link = next((each for each in self._rooms.values() if each.join_id == reply.id), None)
         if link is None:
             return []  # a leave's, or of a room left meanwhile

@@ -242,3 +242,35 @@ async def test_an_export_that_fails_leaves_what_was_there(
     failed = await typed("export", "--redis-url", valkey_url, "--orders", "--out", where)
     assert failed.exit_code == 2 and "no reservation" in failed.stderr
     assert where.read_text() == "yesterday's" and names(tmp_path) == ["orders.jsonl"]
+
+
+async def test_what_is_over_is_archived_and_what_is_not_is_said(
+    bench: ValkeyBench, valkey_url: str, tmp_path: Path
+) -> None:
+    await busy(bench, calls=3)
+    await bench.ledger.close("s1", actor="eve", command_id="close-1")
+    await bench.advance(60_000)
+    await bench.ledger.expire("s1")
+    await bench.advance(3_600_000)
+    await bench.open(bench.spec(sale_id="s2"))
+    rows = await bench.client.xlen(feed_key("s1"))
+    where = ("archive", "--redis-url", valkey_url, "--out", tmp_path / "out")
+    young = await typed(*where, "--sale", "s1")
+    assert young.exit_code == 1 and young.stdout.startswith("s1: stays: its last change is too young")
+    asked = await typed(*where, "--older-than", "30m", "--group", "orders")
+    assert asked.exit_code == 0
+    assert asked.stdout.splitlines() == [
+        "s1: stays: the group orders has never read it",
+        "s2: stays: it is open, not closed",
+    ]
+    tried = await typed(*where, "--older-than", "30m", "--dry-run", "--sale", "s1")
+    assert f"s1: would be archived, {rows} rows" in tried.stdout and names(tmp_path / "out") == []
+    done = await typed(*where, "--older-than", "30m")
+    assert done.exit_code == 0 and f"s1: archived, {rows} rows, " in done.stdout
+    assert len(names(tmp_path / "out")) == 1
+    assert (await typed("verify", "--redis-url", valkey_url)).stdout.startswith("s2: ")
+    await bench.client.hincrby(keys_of("s2")[0], "c0", 1)
+    await bench.ledger.close("s2", actor="eve", command_id="close-2")
+    broken = await typed(*where, "--older-than", "0s")
+    assert broken.exit_code == 1 and broken.stdout.startswith("s2: BROKEN: its counters are not")
+    assert (await typed(*where, "--older-than", "soon")).exit_code == 2

@@ -11,6 +11,37 @@ from pathlib import Path
 SECONDS_MAX = 60
 
 
+def serve(*options: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "liveserver", "serve", *options],
+        env={**os.environ, "LIVESERVER_REDIS_URL": "", **environ},
+        capture_output=True,
+        text=True,
+        timeout=SECONDS_MAX,
+    )
+
+
+def test_the_environment_names_the_port_where_no_option_does(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        refused = serve("--data-dir", str(tmp_path), LIVESERVER_PORT=port)
+        assert f"127.0.0.1:{port} is in use" in refused.stderr
+    wrong = serve("--data-dir", str(tmp_path), LIVESERVER_PORT="70000")
+    assert wrong.returncode == 2 and "LIVESERVER_PORT" in wrong.stderr
+
+
+def test_a_data_directory_that_cannot_be_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "a-file"
+    file.touch()
+    refused = serve("--data-dir", str(file))
+    assert refused.returncode == 2 and "--data-dir" in refused.stderr and "is a file" in refused.stderr
+    below = serve("--port", "0", "--data-dir", str(file / "below"))
+    assert below.returncode == 1
+    assert f"{file}" in below.stderr and "Not a directory" in below.stderr and "Errno" not in below.stderr
+
+
 def test_a_port_in_use_is_named(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -28,3 +59,19 @@ def test_a_port_in_use_is_named(tmp_path: Path) -> None:
         )
     assert refused.returncode == 1
     assert f"127.0.0.1:{port} is in use" in refused.stderr and "--port" in refused.stderr
+
+
+def test_a_durability_that_cannot_be_kept_is_refused(tmp_path: Path) -> None:
+    refused = subprocess.run(
+        [
+            *(sys.executable, "-m", "liveserver", "serve", "--port", "0"),
+            *("--data-dir", str(tmp_path), "--durability", "replicated"),
+        ],
+        env={**os.environ, "LIVESERVER_REDIS_URL": ""},
+        capture_output=True,
+        text=True,
+        timeout=SECONDS_MAX,
+    )
+    assert refused.returncode == 1
+    assert "cannot serve: durability replicated can't be kept: 0 of 1 replicas" in refused.stderr
+    assert "Connect replicas" in refused.stderr

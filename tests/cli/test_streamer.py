@@ -6,13 +6,15 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.typing import Subprotocol
 
 from liveserver.app import Running
-from protocol.client.aio import connect
+from liveserver.cli.speaking import no_session
+from protocol.client.aio import ConnectionEnded, connect
 from protocol.codec import JSON
 from protocol.commands import Join
 from protocol.frames import Frame, Snapshot
@@ -146,6 +148,15 @@ async def test_refusals_name_the_remedy(server: Running, type_streamer: Type) ->
         (("update", "1"), "nothing to change"),
         (("show", "--timeout", "soon"), "--timeout"),
         (("dance",), "dance"),
+        (
+            ("list", "--title", "x", "--item", "Red, M:9.9:1", "--item", "red,m:8.8:1"),
+            "'red,m' is there twice",
+        ),
+        (("update", "1", "--item", "9.9:1", "--item", "8.8:1"), "--item"),
+        (("list", "--title", "x", "--item", "9.9:1", "--id", "a b"), "'a b' is no id: write 1 to 64"),
+        (("sale", "open", "1", "--id", "a~b"), "--id"),
+        (("stop", "--command-id", "a b"), "--command-id"),
+        (("mute", "a b"), "USER"),
     ],
 )
 async def test_wrong_usage(type_streamer: Type, words: tuple[str, ...], complaint: str) -> None:
@@ -154,9 +165,42 @@ async def test_wrong_usage(type_streamer: Type, words: tuple[str, ...], complain
     assert complaint in refused.stderr
 
 
+async def test_a_token_that_is_not_taken_is_named_at_once(
+    server: Running, type_streamer: Type, clock_of_the_past: str
+) -> None:
+    """Long before the timeout, with what is wrong with it and what to do."""
+    for token, complaint, remedy in [
+        ("not.a.token", "bad_token: ", "the server's own --data-dir"),
+        (clock_of_the_past, "token_expired: ", "Mint a fresh one"),
+    ]:
+        refused = await type_streamer("show", "--timeout", "60s", token=token)
+        assert refused.exit_code == 1 and refused.stdout == ""
+        assert complaint in refused.stderr and remedy in refused.stderr, refused.stderr
+        assert "Is it running" not in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("code", "says"), [(4003, "Mint a fresh one"), (4002, "--data-dir"), (4999, "close code 4999")]
+)
+def test_a_session_that_ended_says_why(code: int, says: str) -> None:
+    assert says in no_session("ws://x", ConnectionEnded(code))
+
+
+@pytest.fixture
+def clock_of_the_past(server: Running) -> str:
+    """A token of this server that was good a second ago."""
+    return server.mint("streamer", "anna", [ROOM], ttl_ms=-60_000)
+
+
 async def test_no_token_is_wrong_usage(type_streamer: Type) -> None:
     refused = await type_streamer("show", token="")
     assert refused.exit_code == 2 and "LIVESERVER_TOKEN" in refused.stderr
+
+
+async def test_a_token_file_that_is_not_there_is_named(type_streamer: Type, tmp_path: Path) -> None:
+    refused = await type_streamer("show", "--token-file", str(tmp_path / "gone"), token="")
+    assert refused.exit_code == 2 and "--token-file" in refused.stderr
+    assert "No such file" in refused.stderr and "Errno" not in refused.stderr
 
 
 async def test_no_answer_is_unknown(type_streamer: Type) -> None:

@@ -65,8 +65,9 @@ def test_a_secret_of_the_environment_wins(tmp_path: Path) -> None:
     [
         (("--user", "u1", "--ttl", "5"), 2, "--ttl"),
         (("--user", "u1", "--role", "king"), 2, "king"),
-        (("--user", "no spaces"), 1, "`sub`"),
-        (("--user", "u1", "--room", "no spaces"), 1, "`rooms`"),
+        (("--user", "no spaces"), 2, "'no spaces' is no id: write 1 to 64 letters"),
+        (("--user", "u1", "--room", "no spaces"), 2, "--room"),
+        (("--user", "u1", "--room", "r1", "--room", "*"), 1, "`rooms`"),
         ((), 2, "--user"),
     ],
 )

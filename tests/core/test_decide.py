@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from liveserver.core.decide import CRITICAL_COMMANDS, check_open_sale, decide, decide_sale
+from liveserver.core.decide import CRITICAL_COMMANDS, check_open_sale, decide, decide_sale, made
 from liveserver.core.room import Room
 from protocol import commands, events
 from protocol.errors import CommandError
@@ -333,3 +333,45 @@ def test_a_view_that_is_not_newer_says_nothing() -> None:
     for old in (view(4, 3), view(5, 3), view(5, 3, status="closed"), view(9, 3, epoch=0)):
         assert decide_sale(room, "s", old, None) is None
     assert isinstance(decide_sale(room, "s", view(1, 3, epoch=2), None), events.SaleRestocked)
+
+
+# -- one id, one command -------------------------------------------------------------------------------
+
+EVERY: list[tuple[C.CommandBase, Callable[[], Room]]] = [
+    (publish("c"), two),
+    (publish("c", title="a cup, red"), two),
+    (update("a", title="a mug"), two),
+    (update("a", line="hot"), two),
+    (update("b", title="a mug"), two),
+    (withdraw("a"), two),
+    (withdraw("b"), two),
+    (order("b", "a"), two),
+    (explain("a"), two),
+    (explain("b"), two),
+    (mute("u", 60), two),
+    (mute("v", 60), two),
+    (C.DeleteDanmaku(id="c", room=ROOM, danmaku_id="d1"), two),
+    (C.DeleteDanmaku(id="c", room=ROOM, danmaku_id="d2"), two),
+    (PAUSE, two),
+    (END, two),
+]
+
+
+def test_each_event_is_known_for_its_own_command_s() -> None:
+    for command, room in EVERY:
+        event = decide(room(), command, NOW_MS)
+        assert event is not None
+        makers = [other for other, _ in EVERY if made(other, event)]
+        assert makers == [command]
+    assert {type(command) for command, _ in EVERY} == CRITICAL_COMMANDS - {C.StopExplaining, C.StartRoom}
+
+
+def test_what_ends_something_is_known_too() -> None:
+    explaining, paused, muted = two(), two(), two()
+    say(explaining, explain("a"))
+    say(paused, PAUSE)
+    say(muted, mute("u", 60))
+    for room, command in ((explaining, STOP), (paused, START), (muted, mute("u", 0))):
+        event = decide(room, command, NOW_MS)
+        assert event is not None and made(command, event)
+        assert not any(made(other, event) for other, _ in EVERY)

@@ -11,11 +11,11 @@ import msgspec
 
 import liveserver
 from liveserver.core.identity import Identity
-from liveserver.edge.api import OrderPage, OrderRow
+from liveserver.edge.api import OrderPage, OrderRow, PurchaseOrder
 from liveserver.edge.openapi import ProblemBody
 from liveserver.edge.tokens import TokenConfig, Tokens
 from protocol.commands import OpenSale
-from protocol.replies import Done
+from protocol.replies import Done, PurchaseOutcome
 from protocol.types import HeldReservation, ListingDraft, OrderLine, Role, Stock
 from tests.clock import ManualClock
 from tests.edge.peers import Answer
@@ -31,6 +31,7 @@ SALE = {"saleId": "s1", "listingId": "l1", "limitPerUser": 2}
 ASKED: dict[str, tuple[str, str, Any]] = {
     "publishListing": ("POST", "/v1/rooms/r1/listings", LISTING),
     "openSale": ("POST", "/v1/rooms/r1/sales", SALE),
+    "purchase": ("POST", "/v1/sales/s1/orders", {"userId": "u1", "lines": [{"itemId": "red"}]}),
     "confirmReservation": ("POST", "/v1/reservations/s1:7/confirm", None),
     "releaseReservation": ("POST", "/v1/reservations/s1:7/release", None),
     "returnReservation": ("POST", "/v1/reservations/s1:7/return", {"limitBack": True}),
@@ -50,6 +51,11 @@ HELD = HeldReservation(
     expires_at_ms=1_700_000_900_000,
 )
 STOCK = Stock(sale_id="s1", epoch=3, seq=9, status="open", available={"red": 4})
+
+
+BOUGHT = PurchaseOutcome(
+    id="k1", t=1, sale_id="s1", outcome="reserved", epoch=3, seq=9, reservation=HELD, durability="memory"
+)
 
 
 class RecordingApi:
@@ -75,6 +81,12 @@ class RecordingApi:
     async def open_sale(self, identity: Identity, command: OpenSale) -> Done:
         self._called("open_sale", identity.user_id, command)
         return Done(id=command.id, t=1, epoch=5, offset=13)
+
+    async def purchase(
+        self, identity: Identity, sale_id: str, order: PurchaseOrder, command_id: str
+    ) -> PurchaseOutcome:
+        self._called("purchase", identity.user_id, sale_id, order, command_id)
+        return BOUGHT
 
     async def confirm(self, identity: Identity, reservation_id: str, command_id: str) -> HeldReservation:
         self._called("confirm", identity.user_id, reservation_id, command_id)

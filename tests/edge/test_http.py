@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from liveserver.edge import http as http_module
-from liveserver.edge.api import OrderPage
+from liveserver.edge.api import OrderPage, PurchaseOrder
 from liveserver.edge.http import BODY_BYTES_MAX, http_app
 from liveserver.edge.metrics import Metrics
 from liveserver.edge.operations import OPERATIONS
@@ -20,11 +20,25 @@ from liveserver.edge.problem import STATUS
 from liveserver.edge.server import serve
 from protocol.commands import OpenSale
 from protocol.errors import CODES, CommandError
-from protocol.replies import Done
-from protocol.types import HeldReservation, ItemDraft, ListingDraft, Role, Stock
+from protocol.replies import Done, PurchaseOutcome
+from protocol.types import HeldReservation, ItemDraft, ListingDraft, OrderLine, Role, Stock
 from tests.clock import ManualClock
 from tests.edge.peers import Raw, Recorder
-from tests.edge.shop import ASKED, HELD, LISTING, PAGES, SALE, STOCK, TOKENS, RecordingApi, Site, token
+from tests.edge.shop import (
+    ASKED,
+    BOUGHT,
+    HELD,
+    LISTING,
+    PAGES,
+    SALE,
+    STOCK,
+    TOKENS,
+    RecordingApi,
+    Site,
+    token,
+)
+
+QUANTITY = "lines[0].quantity"
 
 # -- the operations --------------------------------------------------------------------------------------
 
@@ -44,6 +58,37 @@ async def test_open_a_sale(site: Site) -> None:
     assert msgspec.json.decode(answer.body, type=Done).offset == 13
     command = OpenSale(id="k2", room="r1", sale_id="s1", listing_id="l1", limit_per_user=2)
     assert site.api.calls == [("open_sale", "shop", command)]
+
+
+async def test_purchase_for_a_user(site: Site) -> None:
+    body = {"userId": "u1", "lines": [{"itemId": "red", "quantity": 2}], "attempt": 1}
+    answer = await site.call("POST", "/v1/sales/s1/orders", body)
+    assert msgspec.json.decode(answer.body, type=PurchaseOutcome) == BOUGHT
+    order = PurchaseOrder(user_id="u1", lines=[OrderLine(item_id="red", quantity=2)], attempt=1)
+    assert site.api.calls == [("purchase", "shop", "s1", order, "k1")]
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "field"),
+    [
+        ({"lines": [{"itemId": "red"}]}, "missing_field", "userId"),
+        ({"userId": "u1"}, "missing_field", "lines"),
+        ({"userId": "u1", "lines": []}, "invalid_field", "lines"),
+        ({"userId": "a b", "lines": [{"itemId": "red"}]}, "invalid_field", "userId"),
+        ({"userId": "u1", "lines": [{"itemId": "red", "quantity": 0}]}, "invalid_field", QUANTITY),
+        (
+            {"userId": "u1", "lines": [{"itemId": "red", "quantity": 1.5}]},
+            "invalid_field",
+            "lines[0].quantity",
+        ),
+        ({"userId": "u1", "lines": [{"itemId": "red"}], "room": "r1"}, "unknown_field", "room"),
+        ({"userId": "u1", "lines": [{"itemId": "red"}] * 33}, "invalid_field", "lines"),
+    ],
+)
+async def test_a_purchase_that_is_none(site: Site, body: Any, code: str, field: str) -> None:
+    problem = await site.refused("POST", "/v1/sales/s1/orders", body)
+    assert (problem.status, problem.code, problem.field) == (422, code, field)
+    assert site.api.calls == []
 
 
 @pytest.mark.parametrize("verb", ["confirm", "release"])

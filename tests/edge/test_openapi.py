@@ -13,7 +13,7 @@ from liveserver.edge.openapi import document
 from liveserver.edge.operations import OPERATIONS
 from protocol.codec import JSON
 from protocol.replies import Done
-from tests.edge.shop import ASKED, HELD, LISTING, SALE, STOCK, Site, token
+from tests.edge.shop import ASKED, BOUGHT, HELD, LISTING, SALE, STOCK, Site, token
 
 WHOLE = document("0.1.0")
 SCHEMAS: dict[str, Any] = WHOLE["components"]["schemas"]
@@ -121,6 +121,8 @@ def test_a_command_s_own_names_are_not_the_body_s() -> None:
         ("OpenSale", SALE),
         ("HeldReservation", json.loads(JSON.encode(HELD))),
         ("Stock", json.loads(JSON.encode(STOCK))),
+        ("PurchaseOutcome", json.loads(JSON.encode(BOUGHT))),
+        ("PurchaseOrder", ASKED["purchase"][2]),
         ("Done", json.loads(JSON.encode(Done(id="a", t=1)))),
     ],
 )

@@ -14,13 +14,13 @@ from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFact
 from websockets.typing import Subprotocol
 
 from liveserver.edge.frames import FRAGMENTS_MAX
-from liveserver.edge.socket import Socket
+from liveserver.edge.socket import CORKED_MAX, Socket
 from liveserver.edge.wire import frame_bytes
 from protocol.close import Close
 from protocol.errors import NotOurs
 from protocol.limits import COMMAND_BYTES_MAX
 from tests.edge.conftest import Edge
-from tests.edge.peers import BINARY, CLOSE, CONT, PING, PONG, TEXT, eventually, frame
+from tests.edge.peers import BINARY, CLOSE, CONT, PING, PONG, TEXT, Raw, eventually, frame
 
 JSON = Subprotocol("live.v1.json")
 MSGPACK = Subprotocol("live.v1.msgpack")
@@ -242,6 +242,83 @@ async def test_an_owner_that_fails_at_opening_is_told_of_the_close(edge: Edge) -
     raw.leave()
     await eventually(lambda: edge.owner.reports == ["opened", "closed"])
     assert edge.owner.codes == [1011]
+
+
+# -- many messages in one read --------------------------------------------------------------------------
+
+
+async def corked(edge: Edge) -> tuple[Raw, Socket, list[bytes]]:
+    """A peer, the socket it is at, and a note of each write; the owner sends every message back."""
+    edge.owner.on_received = lambda socket, payload: socket.send(payload)
+    raw = await edge.upgraded()
+    await eventually(lambda: len(edge.owner.sockets) == 1)
+    socket, writes = edge.owner.socket, []
+    write = socket.write
+
+    def noted(frame: bytes) -> None:
+        writes.append(frame)
+        write(frame)
+
+    socket.write = noted
+    return raw, socket, writes
+
+
+async def test_the_answers_to_one_read_leave_with_one_write(edge: Edge) -> None:
+    raw, socket, writes = await corked(edge)
+    socket.data_received(b"".join(frame(TEXT, b"%d" % number) for number in range(5)) + frame(PING, b"hm"))
+    assert len(writes) == 1
+    assert [(await raw.frame()).payload for _ in range(6)] == [b"0", b"1", b"2", b"3", b"4", b"hm"]
+    socket.send(b"later")
+    assert len(writes) == 2
+
+
+async def test_no_more_than_a_few_wait_for_the_end_of_a_read(edge: Edge) -> None:
+    raw, socket, writes = await corked(edge)
+    socket.data_received(b"".join(frame(TEXT, b"%d" % number) for number in range(2 * CORKED_MAX + 1)))
+    assert len(writes) == 3
+    for number in range(2 * CORKED_MAX + 1):
+        assert (await raw.frame()).payload == b"%d" % number
+
+
+@pytest.mark.parametrize(
+    ("last", "code"),
+    [(frame(CLOSE, b"\x03\xe8"), 1000), (frame(BINARY, b"1"), 1003), (frame(TEXT, b'"fail"'), 1011)],
+    ids=["his close", "a broken rule", "our failure"],
+)
+async def test_what_was_answered_goes_before_the_close(edge: Edge, last: bytes, code: int) -> None:
+    raw, socket, _ = await corked(edge)
+    answer = edge.owner.on_received
+
+    def fail(socket: Socket, payload: bytes) -> None:
+        if payload == b'"fail"':
+            raise RuntimeError("planted")
+        answer(socket, payload)
+
+    edge.owner.on_received = fail
+    socket.data_received(frame(TEXT, b"1") + frame(PING) + frame(TEXT, b"2") + last + frame(TEXT, b"3"))
+    assert [(await raw.frame())[:2] for _ in range(3)] == [(TEXT, b"1"), (PONG, b""), (TEXT, b"2")]
+    assert (await raw.frame()).code == code
+    raw.leave()
+    await eventually(lambda: edge.owner.codes == [code])
+
+
+async def test_paused_and_resumed_in_the_middle_of_a_read(edge: Edge) -> None:
+    raw, socket, writes = await corked(edge)
+    answer = edge.owner.on_received
+
+    def pause(socket: Socket, payload: bytes) -> None:
+        socket.pause_reading()
+        answer(socket, payload)
+        if payload != b"2":
+            socket.resume_reading()
+
+    edge.owner.on_received = pause
+    socket.data_received(b"".join(frame(TEXT, b"%d" % number) for number in range(5)))
+    assert edge.owner.payloads == [b"0", b"1", b"2"]
+    assert len(writes) == 1
+    socket.resume_reading()
+    assert edge.owner.payloads == [b"0", b"1", b"2", b"3", b"4"]
+    assert [(await raw.frame()).payload for _ in range(5)] == edge.owner.payloads
 
 
 # -- closing -------------------------------------------------------------------------------------------

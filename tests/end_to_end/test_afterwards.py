@@ -220,3 +220,31 @@ async def test_who_waits_is_served_when_a_unit_comes_back(server: Running) -> No
             ("bob", "confirmed"),
             ("cat", "released"),
         ]
+
+
+async def test_of_a_sale_that_is_over_a_late_payment_and_a_return_are_still_told(server: Running) -> None:
+    """Nothing of it is swept any more, and yet its buyers and screens are this room's."""
+    service = OrderService(server)
+    async with (
+        Raw(server.url, server.mint("streamer", "eve")) as eve,
+        Raw(server.url, server.mint("viewer", "ann")) as ann,
+        Raw(server.url, server.mint("viewer", "bob")) as bob,
+    ):
+        for one in (eve, ann, bob):
+            await one.join("r1")
+        await list_oil(eve, stock=3)
+        await open_oil_sale(eve)
+        given_up, paid = await hold(ann, "a1"), await hold(bob, "b1")
+        await give_up(ann, given_up)
+        assert (await service.post(paid, "confirm", "pay-1"))["state"] == "confirmed"
+        await eve.ask(c.CloseSale(id="x1", room="r1", sale_id="s1"), Done)
+        await see_status(bob, "closed")
+
+        assert (await service.post(given_up, "confirm", "pay-2"))["state"] == "refund_due"
+        assert await kinds_of(ann, "reservationRefundDue") == ["reservationRefundDue"]
+        assert (await service.post(paid, "return", "back-1"))["state"] == "returned"
+        assert await kinds_of(bob, "reservationReturned") == ["reservationConfirmed", "reservationReturned"]
+        await ann.until(
+            lambda m: isinstance(m, Frame) and m.state is not None
+            and any(s.available == {"jar": 3} and s.status == "closed" for s in m.state.stock)
+        )  # fmt: skip

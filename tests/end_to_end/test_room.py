@@ -263,6 +263,34 @@ async def test_a_critical_command_repeated_after_it_was_undone_tells_what_it_did
         assert (other.code, other.field) == ("unknown_listing", "listingId")
 
 
+async def test_one_id_is_one_command(server: Running) -> None:
+    """The same command again is told that it was done; another one under its id is a conflict, and is not."""
+    async with Raw(server.url, server.mint("streamer", "eve")) as eve:
+        await eve.join("r1")
+        await list_oil(eve)
+        await list_oil(eve, listing_id="soy")
+        told = await eve.ask(c.StartExplaining(id="one", room="r1", listing_id="oil"), Done)
+        again = await eve.ask(c.StartExplaining(id="one", room="r1", listing_id="oil"), Done)
+        assert (again.offset, again.duplicate) == (told.offset, True)
+        for other in (
+            c.StopExplaining(id="one", room="r1"),
+            c.StartExplaining(id="one", room="r1", listing_id="soy"),
+            c.WithdrawListing(id="one", room="r1", listing_id="soy"),
+            c.Mute(id="one", room="r1", user_id="ann"),
+            c.PauseRoom(id="one", room="r1"),
+            c.OpenSale(id="one", room="r1", sale_id="s1", listing_id="oil"),
+        ):
+            refused = await eve.refused(other)
+            assert (refused.code, refused.field) == ("conflict", "id"), other
+        later = await eve.ask(c.OrderCart(id="two", room="r1", listing_ids=["soy", "oil"]), Done)
+        assert (later.offset, later.duplicate) == (told.offset + 1, False), "nothing was carried out between"
+        assert (await eve.refused(c.CloseSale(id="three", room="r1", sale_id="s1"))).code == "unknown_sale"
+        opened = await eve.ask(c.OpenSale(id="four", room="r1", sale_id="s1", listing_id="oil"), Done)
+        again = await eve.ask(c.OpenSale(id="four", room="r1", sale_id="s1", listing_id="oil"), Done)
+        assert (again.offset, again.duplicate) == (opened.offset, True)
+        assert (await eve.refused(c.StopExplaining(id="four", room="r1"))).code == "conflict"
+
+
 async def test_mute_and_delete_take_danmaku_away(server: Running) -> None:
     async with (
         Raw(server.url, server.mint("moderator", "max")) as max_,

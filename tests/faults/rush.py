@@ -130,7 +130,7 @@ async def judge(client: Redis, rush: Rush) -> Report:
 
 async def outcome(ledger: ValkeyLedger, user_id: str) -> Outcome:
     """What he is told of one purchase."""
-    for _ in range(20):
+    for _ in range(500):
         try:
             verdicts, _ = await ledger.reserve("s1", [order(user_id, "c")])
         except LedgerError:  # connections to the killed one

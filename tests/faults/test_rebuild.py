@@ -24,8 +24,8 @@ from liveserver.store.embedded import Fsync
 from tests.conftest import StartValkey
 from tests.faults.conftest import Clients
 from tests.faults.proxy import Proxy
+from tests.faults.replicas import replicate
 from tests.faults.rush import Rush, WallClock, judge, lost, outcome, sale, standing
-from tests.faults.test_failover import replicate
 from tests.stock.conftest import order
 from tests.stock.contents import contents
 

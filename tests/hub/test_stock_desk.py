@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
+from typing import cast
 
 import pytest
 from redis.asyncio import Redis
 
+from liveserver.hub.rooms import Rooms
 from liveserver.hub.stock_desk import StockDesk
 from liveserver.stock.latch import PROBE_MS, STALE_MS
 from liveserver.stock.ledger import ValkeyLedger
@@ -15,13 +18,15 @@ from liveserver.stock.port import (
     Order,
     Outcome,
     OutOfRangeError,
+    SaleStatus,
     StockView,
     UnknownItemError,
     Verdict,
 )
+from liveserver.stock.rows import Closed, Expired, Opened
 from liveserver.valkey.connect import call_client
 from tests.clock import ManualClock
-from tests.stock.conftest import ValkeyBench, order
+from tests.stock.conftest import SALE_MS, ValkeyBench, order
 
 
 class CountingLedger(ValkeyLedger):
@@ -39,10 +44,11 @@ class Counter(ValkeyBench):
         super().__init__(clock, client)
         self.ledger = self.counting = CountingLedger(client, clock)
         self.other = ValkeyLedger(client, clock)
-        self.desk = StockDesk(self.ledger, clock, durability="memory", deadline_ms=300)
+        self.desk = StockDesk(self.ledger, clock, deadline_ms=300)
 
     async def ask(self, wanted: Order, attempt: int = 0) -> Verdict:
-        return await self.desk.purchase("s1", wanted, attempt=attempt)
+        asked = self.desk.purchase("s1", wanted, attempt=attempt)
+        return asked if isinstance(asked, Verdict) else await asked
 
     async def restock(self, by: Ledger, units: int = 1) -> StockView:
         return await by.adjust("s1", "i0", units, actor="eve", reason="", command_id="more")
@@ -143,3 +149,56 @@ async def test_a_malformed_order_is_refused_as_ever(counter: Counter) -> None:
         await counter.ask(order("ann", "c2", (0, 0)))
     with pytest.raises(UnknownItemError):
         await counter.ask(order("ann", "c3", (9, 1)))
+
+
+class _Rooms:
+    """Rooms of this process: which are held, and what each has heard."""
+
+    def __init__(self) -> None:
+        self.rooms: dict[str, _Room] = {}
+
+    def held(self, room: str) -> _Room | None:
+        return self.rooms.get(room)
+
+
+class _Room:
+    def __init__(self) -> None:
+        self.heard: list[StockView] = []
+
+    def observe(self, view: StockView) -> bool:
+        self.heard.append(view)
+        return True
+
+
+@pytest.mark.parametrize("how", ["swept", "told of"])
+async def test_a_sale_that_ended_while_no_room_had_it_is_told_to_the_room_that_comes(
+    counter: Counter, how: str
+) -> None:
+    rooms = _Rooms()
+    counter.desk.use(cast(Rooms, rooms))
+    await counter.open(counter.spec([1], hold_ms=1_000))
+    await counter.ask(order("ann", "c1"))
+    await counter.advance(SALE_MS)
+    if how == "swept":
+        await counter.desk.sweep_unwatched(["s1"])
+    else:
+        counter.desk.observe((await counter.other.expire("s1")).view)
+    assert [type(row) for row in await counter.feed()][2:] == [Closed, Expired]
+    rooms.rooms["r1"] = room = _Room()
+    counter.desk.concerns("r1", "s1")
+    sweeping = asyncio.ensure_future(counter.desk.sweep_forever())
+    while not counter.clock.sleepers:  # noqa: ASYNC110  a beat's end is no event
+        await asyncio.sleep(0.001)
+    sweeping.cancel()
+    assert [one.status for one in room.heard] == [SaleStatus.CLOSED]
+
+
+async def test_what_a_room_here_has_is_not_swept_aside(counter: Counter) -> None:
+    rooms = _Rooms()
+    counter.desk.use(cast(Rooms, rooms))
+    await counter.open(counter.spec([1]))
+    rooms.rooms["r1"] = _Room()
+    counter.desk.concerns("r1", "s1")
+    await counter.advance(SALE_MS)
+    await counter.desk.sweep_unwatched(["s1"])
+    assert [type(row) for row in await counter.feed()] == [Opened]

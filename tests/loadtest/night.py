@@ -16,6 +16,8 @@ import orjson
 
 from loadtest.journal import EXITS, META, STORE, JournalWriter, read_lines, write_meta
 
+from .second_sale import SecondSale
+
 ROOM, SALE, ITEM = "r", "s1", "red:M"
 START_MS = 1_767_000_000_000
 AUDIENCE = "audience.jsonl"
@@ -29,6 +31,13 @@ class Twist:
     forget_expiry: bool = False
     limit_kept: bool = True
     grant_twice: bool = False
+    # of the second sale
+    refund_wrongly: bool = False
+    overtake: bool = False
+    grant_past_the_line: bool = False
+    keep_from_the_line: bool = False
+    skip_wrongly: bool = False
+    sell_frozen: bool = False
 
 
 @dataclass
@@ -63,6 +72,7 @@ class Night:
         self.holds: dict[str, list[str]] = {}  # command id -> user and place, one each unless twisted
         self.law = dict.fromkeys(("offered", "written", "merged", "sampled", "paused", "closed"), 0)
         self.critical_law = dict.fromkeys(("advanced", "written", "replayed", "covered"), 0)
+        self.other_stocks: list[Callable[[], dict[str, Any]]] = []
         self.journal.write("begin", process="audience", wallMs=self.ms)
 
     # -- connections -----------------------------------------------------------------------------------
@@ -158,7 +168,8 @@ class Night:
             self.journal.received(self.ms, person.c, payload, frame)
 
     def state(self) -> dict[str, Any]:
-        return {"version": int(self.ms), "stock": [self.stock()] if self.seq else []}
+        others = [stock() for stock in self.other_stocks]
+        return {"version": int(self.ms), "stock": [self.stock(), *others] if self.seq else []}
 
     def stock(self) -> dict[str, Any]:
         status = "closed" if self.closed else "open"
@@ -297,7 +308,7 @@ class Night:
 
 def play(directory: Path, twist: Twist = Twist()) -> Path:
     """Two resumes (one by a cut that loses nothing), a stall, a resend, a refusal, one who never pays and
-    whose unit sells again."""
+    whose unit sells again; then the second sale."""
     night = Night(directory, twist)
     streamer, service = night.join("eve", role="streamer"), night.join("pay", role="service")
     viewers = [f"v{i}" for i in range(10)]
@@ -325,6 +336,7 @@ def play(directory: Path, twist: Twist = Twist()) -> Path:
     night.pay_all(service)
     night.tick([("v0", "买到了"), ("v6", "888"), ("v1", "888")])
     night.close_sale(streamer)
+    SecondSale(night, streamer, service).play()
     night.tick([("eve", "谢谢大家")])
     night.end()
     return directory

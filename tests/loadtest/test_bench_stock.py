@@ -11,9 +11,16 @@ from typing import Any
 
 import orjson
 import pytest
+from redis.asyncio import Redis
 
+from liveserver.stock.ledger import ValkeyLedger
+from liveserver.stock.scripts import keys_of
+from liveserver.store.server_clock import ServerClock
 from loadtest.bench.figures import TARGETS, at_most, figure, ratios
-from loadtest.bench.orders import Orders
+from loadtest.bench.loads import WrongAnswerError
+from loadtest.bench.orders import CALL_ORDERS, Orders
+from loadtest.bench.proof import prove
+from loadtest.bench.store import Store
 from loadtest.bench.table import rows
 
 RUN_S_MAX = 120.0  # when it hangs
@@ -48,6 +55,7 @@ def test_every_figure_that_is_promised_is_there(report: dict[str, Any]) -> None:
         "purchases_per_s",
         "sold_out_per_s",
         "bytes_per_order",
+        "bytes_per_remembered_id",
         "cost_growth.1000",
         f"cost_growth.{REMEMBERED}",
     }
@@ -75,6 +83,36 @@ def test_an_order_takes_the_bytes_of_its_ids_and_more(report: dict[str, Any]) ->
     (order,) = Orders(seed=SEED).batch(1)
     kept_twice = 2 * (len(order.user_id) + len(order.command_id))  # by its buyer, and in the feed
     assert kept_twice < report["bytes_per_order"]["value"] < 10 * kept_twice
+    assert kept_twice / 2 < report["bytes_per_remembered_id"]["value"] < report["bytes_per_order"]["value"]
+
+
+@pytest.mark.slow
+def test_what_was_measured_was_read_by_another_process_and_verifies(report: dict[str, Any]) -> None:
+    size = report["size"]
+    for name, singles in (("memory", size["singles"]), ("fsynced", 0)):
+        proof = report["ledger_verify"][name]
+        measured = ROUNDS * (size["orders"] + singles)
+        assert proof["reservations"] == proof["buyers"] == REMEMBERED + measured
+        assert report["feed_reader"]["rows"][name] == ROUNDS * size["orders"] // CALL_ORDERS
+    assert report["feed_reader"]["process"].startswith("of its own")
+
+
+async def test_a_sale_that_does_not_verify_is_no_figure(valkey: Redis, valkey_url: str) -> None:
+    """A counter changed behind the ledger's back."""
+    clock = ServerClock()
+    await clock.sync(valkey)
+    store = Store("memory", valkey_url, 0, valkey, clock, ValkeyLedger(valkey, clock))
+    await store.open("bench", stock=10)
+    assert (await prove(store, "bench")).rows == 1
+    await valkey.hincrby(keys_of("bench")[0], "a0", 1)
+    with pytest.raises(WrongAnswerError, match="does not verify"):
+        await prove(store, "bench")
+
+
+def test_more_than_fits_into_memory_is_refused_before_anything_starts() -> None:
+    command = [sys.executable, "-m", "loadtest", "bench", "stock", "--remembered", str(10**12)]
+    refused = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert refused.returncode == 2 and "--remembered" in refused.stderr and "are free" in refused.stderr
 
 
 @pytest.mark.slow

@@ -56,7 +56,8 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     said, _ = process.communicate(timeout=SECONDS + START_S_MAX + END_S_MAX)
     assert process.returncode == 0, said
-    assert said.count(": every law holds\n") == 2, said  # the ledger of each sale, verified as it stood
+    assert said.count(": every law holds\n") == 5, said  # the ledger of each sale, verified as it stood
+    assert "late payments" in said and "in line" in said, said
     return folder
 
 
@@ -76,6 +77,32 @@ def test_a_night_goes_well_and_keeps_its_promises(recorded: Path) -> None:
     assert figures["stopped_reading"] >= 0.02 * VIEWERS
     assert figures["danmaku"]["shown"] > 0 and figures["gifts"] > 0 and figures["likes"] > 0
     assert figures["entries"] > 0
+
+
+def test_the_scenes_were_played_to_their_ends(recorded: Path) -> None:
+    scenes = orjson.loads((recorded / "report.json").read_bytes())["figures"]["scenes"]
+    for what in ("waiting", "served", "skipped", "returned", "paused", "frozen", "late_confirmed"):
+        assert scenes.get(what, 0) > 0, (what, scenes)
+    assert scenes.get("late_refund_due", 0) + scenes.get("refund_due", 0) >= 2, scenes
+    rows = [
+        line["fields"]
+        for line in (orjson.loads(raw) for raw in (recorded / "journal" / STORE).read_bytes().splitlines())
+        if line["k"] == "feed"
+    ]
+    assert {"wait", "serve", "skip", "pause", "resume", "freeze"} <= {row["kind"] for row in rows}
+    assert {row["limit"] for row in rows if row["kind"] == "return"} == {"back", "kept"}
+    assert {row["delta"][0] == "-" for row in rows if row["kind"] == "adjust"} == {True, False}
+    assert all(row["reason"] for row in rows if row["kind"] == "adjust")
+
+
+def test_gifts_are_shown_under_a_name(recorded: Path) -> None:
+    givers = {
+        (gift[0], gift[1])
+        for line in (orjson.loads(raw) for raw in (recorded / "journal" / AUDIENCE).read_bytes().splitlines())
+        if isinstance(line, dict) and line["k"] == "blob"
+        for gift in (line["m"].get("danmaku") or {}).get("gifts", ())
+    }
+    assert givers and all(name != user and not name.isascii() for user, name in givers)
 
 
 def test_units_of_who_did_not_pay_sold_again(recorded: Path) -> None:
@@ -171,6 +198,34 @@ def hide_an_event(lines: Lines) -> None:
     lines.remove(next(x for x in lines if x["k"] == "stream"))
 
 
+def notices_of(lines: Lines, kind: str) -> list[Any]:
+    return [line for line in downs(lines, type="notice") if line["m"]["kind"] == kind]
+
+
+def forget_to_tell_a_holder(lines: Lines) -> None:
+    lines.remove(notices_of(lines, "reservationFrozen")[0])
+
+
+def forget_to_tell_of_a_refund(lines: Lines) -> None:
+    """Of the frozen sale: long before the night's end."""
+    due = notices_of(lines, "reservationRefundDue")
+    lines.remove(next(x for x in due if x["m"]["reservation"]["saleId"] == "frozen-1"))
+
+
+def tell_another_place(lines: Lines) -> None:
+    told = next(downs(lines, type="outcome", outcome="waiting"))["m"]
+    told["ahead"] = told.get("ahead", 0) + 1
+
+
+def keep_a_limit(lines: Lines) -> None:
+    rows = (x["fields"] for x in lines if x["k"] == "feed" and x["fields"]["kind"] == "return")
+    next(row for row in rows if row["limit"] == "back")["limit"] = "kept"
+
+
+def adjust_without_a_reason(lines: Lines) -> None:
+    next(x for x in lines if x["k"] == "feed" and x["fields"]["kind"] == "adjust")["fields"]["reason"] = ""
+
+
 def end_badly(lines: Lines) -> None:
     lines[-1]["code"] = 1
 
@@ -187,6 +242,11 @@ TAMPERINGS: list[tuple[str, Callable[[Lines], None], str]] = [
     (STORE, sell_one_more, "no_oversell"),
     (STORE, miscount, "conservation"),
     (STORE, hide_an_event, "critical_gapless"),
+    (AUDIENCE, forget_to_tell_a_holder, "freeze"),
+    (AUDIENCE, forget_to_tell_of_a_refund, "late_payments"),
+    (AUDIENCE, tell_another_place, "line"),
+    (STORE, keep_a_limit, "returns"),
+    (STORE, adjust_without_a_reason, "adjusts"),
     (EXITS, end_badly, "clean_exit"),
 ]
 

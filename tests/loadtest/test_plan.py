@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadtest.audience import plan
+from loadtest.audience.scenes import SCENES
 
 NIGHTS = st.tuples(
     st.floats(plan.SECONDS_MIN, 600, allow_nan=False), st.integers(10, 600), st.integers(0, 2**32)
@@ -32,6 +33,13 @@ def test_every_share_is_met(night: tuple[float, int, int]) -> None:
     assert len({stall.viewer for stall in made.stalls}) >= 0.02 * viewers
     assert not {cut.viewer for cut in made.cuts} & {stall.viewer for stall in made.stalls}
     assert len(made.arrivals_s) == viewers
+    assert {scene.name for scene in made.scenes} == set(SCENES)
+    assert len({sale.sale_id for sale in made.all_sales}) == len(made.all_sales)
+    for scene in made.scenes:
+        assert len(set(scene.cast)) == plan.SCENE_CAST
+        for viewer in scene.cast:
+            assert made.arrivals_s[viewer] < scene.sale.opens_s < scene.sale.closes_s
+    assert made.cast.isdisjoint({cut.viewer for cut in made.cuts} | {stall.viewer for stall in made.stalls})
     assert plan.NEVER_PAYS_EVERY <= 20  # one in twenty is five in a hundred
 
 

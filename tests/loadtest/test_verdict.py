@@ -213,7 +213,7 @@ def exit_code_not_zero(lines: Lines) -> None:
 
 def told_of_a_command_never_sent(lines: Lines) -> None:
     at, told = next(downs(lines, "outcome"))
-    stranger = {**lines[at], "m": {**told, "id": "stranger", "outcome": "limit_reached", "reservation": None}}
+    stranger = {**lines[at], "m": {**told, "id": "stranger", "outcome": "closed", "reservation": None}}
     lines.insert(at, stranger)
 
 
@@ -336,6 +336,143 @@ def exits_unknown(lines: Lines) -> None:
     lines.clear()
 
 
+# -- the second sale -----------------------------------------------------------------------------------
+
+
+def adjusted_by_another(lines: Lines) -> None:
+    next(feed(lines, "adjust"))["fields"]["actor"] = "mallory"
+
+
+def adjusted_for_another_reason(lines: Lines) -> None:
+    next(feed(lines, "adjust"))["fields"]["reason"] = "没有理由"
+
+
+def told_paused_before_the_pause(lines: Lines) -> None:
+    next(m for _, m in downs(lines, "outcome") if m["outcome"] == "paused")["seq"] = 2
+
+
+def told_limit_reached_with_room(lines: Lines) -> None:
+    told = next(
+        m for _, m in downs(lines, "outcome") if m["outcome"] == "limit_reached" and m["saleId"] == "s2"
+    )
+    told["seq"] = 1
+
+
+def notice(lines: Lines, kind: str) -> int:
+    return next(at for at, m in downs(lines, "notice") if m["kind"] == kind)
+
+
+def holder_not_told(lines: Lines) -> None:
+    del lines[notice(lines, "reservationFrozen")]
+
+
+def holder_told_twice(lines: Lines) -> None:
+    at = notice(lines, "reservationFrozen")
+    lines.insert(at, lines[at])
+
+
+def another_told_of_the_freeze(lines: Lines) -> None:
+    told = lines[notice(lines, "reservationFrozen")]
+    reservation = {**told["m"]["reservation"], "reservationId": "s2~v0~0"}
+    stranger = next(x["c"] for x in lines if isinstance(x, dict) and x["k"] == "open" and x["user"] == "v0")
+    lines.insert(lines.index(told), {**told, "c": stranger, "m": {**told["m"], "reservation": reservation}})
+
+
+def told_frozen_too_early(lines: Lines) -> None:
+    next(m for _, m in downs(lines, "outcome") if m["outcome"] == "frozen")["seq"] = 5
+
+
+def frozen_by_nobody(lines: Lines) -> None:
+    command = next(
+        x["m"] for x in lines if isinstance(x, dict) and x["k"] == "cmd" and x["m"]["type"] == "freezeSale"
+    )
+    lines[:] = [x for x in lines if not isinstance(x, dict) or x.get("m", {}).get("id") != command["id"]]
+
+
+def freeze_not_carried_out(lines: Lines) -> None:
+    """A pause in its place."""
+    next(feed(lines, "freeze"))["fields"].update(kind="pause")
+
+
+def paid_after_the_freeze(lines: Lines) -> None:
+    """The order service was told so; the feed knows nothing of it."""
+    at = next(
+        k
+        for k, x in enumerate(lines)
+        if isinstance(x, dict) and x["k"] == "down" and x["m"].get("outcome") == "frozen"
+    )
+    asked, c = next(
+        (m, x["c"])
+        for x in lines
+        if isinstance(x, dict) and x["k"] == "cmd" and (m := x["m"])["type"] == "confirm"
+    )
+    held = lines[notice(lines, "reservationFrozen")]["m"]["reservation"]
+    command = {**asked, "id": "late-pay", "reservationId": held["reservationId"]}
+    told = {"type": "reservation", "id": "late-pay", "reservation": {**held, "state": "confirmed"}, "t": 0}
+    ms = lines[at]["ms"]
+    lines[at:at] = [{"k": "cmd", "ms": ms, "c": c, "m": command}, {"k": "down", "ms": ms, "c": c, "m": told}]
+
+
+def refund_not_told(lines: Lines) -> None:
+    del lines[notice(lines, "reservationRefundDue")]
+
+
+def refund_told_twice(lines: Lines) -> None:
+    at = notice(lines, "reservationRefundDue")
+    lines.insert(at, lines[at])
+
+
+def another_end_told_to_the_service(lines: Lines) -> None:
+    told = next(m for _, m in downs(lines, "reservation") if m["reservation"]["state"] == "refund_due")
+    told["reservation"]["state"] = "released"
+
+
+def return_not_told(lines: Lines) -> None:
+    del lines[notice(lines, "reservationReturned")]
+
+
+def limit_kept_against_the_order(lines: Lines) -> None:
+    next(feed(lines, "return"))["fields"]["limit"] = "kept"
+
+
+def return_not_in_the_feed(lines: Lines) -> None:
+    """Something else in its place."""
+    next(feed(lines, "return"))["fields"].update(kind="resume", actor="eve")
+
+
+def returned_unasked(lines: Lines) -> None:
+    ids = [
+        x["m"]["id"] for x in lines if isinstance(x, dict) and x["k"] == "cmd" and x["m"]["type"] == "return"
+    ]
+    lines[:] = [x for x in lines if not isinstance(x, dict) or x.get("m", {}).get("id") != ids[1]]
+
+
+def another_place_in_line_told(lines: Lines) -> None:
+    next(m for _, m in downs(lines, "outcome") if m["outcome"] == "waiting")["ahead"] = 1
+
+
+def served_not_told(lines: Lines) -> None:
+    del lines[notice(lines, "reservationServed")]
+
+
+def skipped_told_twice(lines: Lines) -> None:
+    at = notice(lines, "reservationSkipped")
+    lines.insert(at, lines[at])
+
+
+def more_places_than_asked_for(lines: Lines) -> None:
+    list(feed(lines, "open"))[1]["fields"]["waitlist"] = "9"
+
+
+def fewer_places_than_stood_in_line(lines: Lines) -> None:
+    list(feed(lines, "open"))[1]["fields"]["waitlist"] = "2"
+
+
+OF_THE_FEED = {
+    *("no_oversell", "nothing_stranded", "state_equal", "user_limit"),
+    *("adjusts", "line", "late_payments", "returns", "freeze"),
+}
+
 TAMPERINGS: list[tuple[str, Callable[[Lines], None], set[str], str]] = [
     # What is explained is a critical event: whoever misses it also looks at another room.
     (AUDIENCE, drop_a_critical_event, {"critical_gapless", "conservation", "state_equal"}, "got event"),
@@ -362,7 +499,7 @@ TAMPERINGS: list[tuple[str, Callable[[Lines], None], set[str], str]] = [
     (AUDIENCE, lookup_knows_of_a_refused_one, {"one_outcome"}, "a lookup knows"),
     (AUDIENCE, answer_stays_pending, {"one_outcome"}, "never came to an end"),
     (AUDIENCE, sold_out_while_units_were_there, {"nothing_stranded"}, "were there for"),
-    (AUDIENCE, restocked_without_a_row, {"no_oversell"}, "was adjusted by"),
+    (AUDIENCE, restocked_without_a_row, {"no_oversell", "adjusts"}, "was adjusted by"),
     (AUDIENCE, danmaku_frame_lost, {"conservation"}, "danmaku paused"),
     (AUDIENCE, danmaku_frame_doubled, {"conservation"}, "after"),
     (AUDIENCE, frame_lost_for_everybody, {"conservation"}, "reached nobody"),
@@ -373,7 +510,7 @@ TAMPERINGS: list[tuple[str, Callable[[Lines], None], set[str], str]] = [
     (AUDIENCE, killed_before_the_end, {"clean_exit"}, "before its end"),
     (AUDIENCE, audience_at_fault, {"clean_exit"}, "KeyError"),
     (STORE, feed_row_removed, {"no_oversell", "nothing_stranded"}, "the next row covers"),
-    (STORE, feed_missing, {"no_oversell", "nothing_stranded", "state_equal"}, "has no feed"),
+    (STORE, feed_missing, OF_THE_FEED, "has no feed"),
     (STORE, sale_never_closed, {"nothing_stranded", "state_equal"}, "never closed"),
     (STORE, opened_with_more, {"no_oversell", "nothing_stranded", "state_equal"}, "opened with"),
     (STORE, limit_loosened, {"user_limit"}, "was asked for"),
@@ -384,6 +521,34 @@ TAMPERINGS: list[tuple[str, Callable[[Lines], None], set[str], str]] = [
     (STORE, state_counter_wrong, {"conservation"}, "state: the server's sum"),
     (STORE, counters_missing, {"conservation"}, "have no liveserver_danmaku"),
     (STORE, connection_forgotten, {"conservation"}, "connections, of us"),
+    (STORE, adjusted_by_another, {"adjusts"}, "was not asked for"),
+    (STORE, adjusted_for_another_reason, {"adjusts"}, "the feed has it 0 times"),
+    (AUDIENCE, told_paused_before_the_pause, {"adjusts"}, "in no pause"),
+    (AUDIENCE, told_limit_reached_with_room, {"user_limit"}, "limit_reached for 2 units"),
+    (AUDIENCE, holder_not_told, {"freeze"}, "0 times"),
+    (AUDIENCE, holder_told_twice, {"freeze"}, "2 times"),
+    (AUDIENCE, another_told_of_the_freeze, {"freeze"}, "which was not held"),
+    (AUDIENCE, told_frozen_too_early, {"freeze"}, "before it was"),
+    (AUDIENCE, frozen_by_nobody, {"freeze"}, "nobody ordered it"),
+    (STORE, freeze_not_carried_out, {"freeze", "adjusts"}, "no such row"),
+    (AUDIENCE, paid_after_the_freeze, {"freeze", "no_oversell"}, "after the freeze"),
+    (AUDIENCE, refund_not_told, {"late_payments"}, "0 times"),
+    (AUDIENCE, refund_told_twice, {"late_payments"}, "2 times"),
+    (AUDIENCE, another_end_told_to_the_service, {"late_payments"}, "the order service heard"),
+    (AUDIENCE, return_not_told, {"returns"}, "0 times"),
+    (STORE, limit_kept_against_the_order, {"returns"}, "limit ['back'], the feed has ['kept']"),
+    (
+        STORE,
+        return_not_in_the_feed,  # so its unit never came back, and was sold all the same
+        {"returns", "adjusts", "line", "no_oversell", "state_equal"},
+        "the feed has []",
+    ),
+    (AUDIENCE, returned_unasked, {"returns", "no_oversell"}, "nobody asked for it"),
+    (AUDIENCE, another_place_in_line_told, {"line"}, "there were 0"),
+    (AUDIENCE, served_not_told, {"line"}, "0 times"),
+    (AUDIENCE, skipped_told_twice, {"line"}, "2 times"),
+    (STORE, more_places_than_asked_for, {"line"}, "3 asked for"),
+    (STORE, fewer_places_than_stood_in_line, {"line"}, "beyond 2 places"),
     (EXITS, exit_code_not_zero, {"clean_exit"}, "ended with -9"),
     (EXITS, exits_unknown, {"clean_exit"}, "nobody noted"),
 ]
@@ -409,8 +574,25 @@ def test_a_tampered_journal_turns_the_right_checks_red(
         (Twist(forget_expiry=True), {"nothing_stranded"}),
         (Twist(limit_kept=False), {"user_limit"}),
         (Twist(grant_twice=True), {"one_outcome", "user_limit"}),
+        (Twist(refund_wrongly=True), {"late_payments"}),
+        (Twist(overtake=True), {"line"}),
+        (Twist(grant_past_the_line=True), {"line"}),
+        (Twist(keep_from_the_line=True), {"line"}),
+        (Twist(skip_wrongly=True), {"line"}),
+        (Twist(sell_frozen=True), {"freeze", "no_oversell"}),
     ],
-    ids=["a unit oversold", "a hold forgotten", "the limit exceeded", "one command granted twice"],
+    ids=[
+        "a unit oversold",
+        "a hold forgotten",
+        "the limit exceeded",
+        "one command granted twice",
+        "money sent back though units were there",
+        "a head overtaken",
+        "granted past those who wait",
+        "a unit kept from the line",
+        "skipped with room",
+        "sold in a frozen sale",
+    ],
 )
 def test_a_server_that_lies_consistently_is_found_out(
     tmp_path: Path, twist: Twist, expected: set[str]

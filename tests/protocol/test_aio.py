@@ -44,6 +44,7 @@ class TinyServer:
         self.tokens: list[str] = []
         self.refuse: list[Callable[[ServerConnection], Response | None]] = []
         self.on_command: Callable[[Codec, ServerConnection, commands.Command], bool] = lambda *_: False
+        self.turned_away: tuple[ErrorReply, int] | None = None  # what everybody is told, and closed with
         self.url = ""
         self.keepalive_ms = 25_000
 
@@ -54,7 +55,11 @@ class TinyServer:
     async def serve_one(self, socket: ServerConnection) -> None:
         self.sockets.append(socket)
         codec = CODECS[socket.subprotocol or ""]
-        if self.tokens[-1]:
+        if self.turned_away is not None:
+            reply, code = self.turned_away
+            await self.say(socket, reply)
+            await socket.close(code, reply.code)
+        elif self.tokens[-1]:
             await self.say(socket, self.welcome(""))
         async for payload in socket:
             given = payload.encode() if isinstance(payload, str) else payload
@@ -401,6 +406,48 @@ async def test_each_connection_gets_a_fresh_token(server: TinyServer) -> None:
                 if seen == 2:
                     break
         assert server.tokens == ["Bearer token-1", "Bearer token-2"]
+
+
+@pytest.mark.parametrize(
+    ("code", "close"), [("bad_token", 4002), ("token_expired", 4003)], ids=["bad", "expired"]
+)
+async def test_a_token_that_is_refused_is_named_at_once(server: TinyServer, code: str, close: int) -> None:
+    """An error reply of no command, then the close: no attempt is made with the same token again."""
+    server.turned_away = ErrorReply(id="", t=1, code=code, detail="signed by another"), close
+    with pytest.raises(ConnectFailed, match=f"{code}: signed by another") as caught:
+        async with dial(server, open_timeout_ms=60_000):
+            pass
+    assert caught.value.code == code
+    assert len(server.tokens) == 1
+
+
+async def test_a_token_that_expires_in_mid_session_ends_it(server: TinyServer) -> None:
+    async with dial(server) as live:
+        room = await live.join("r1")
+        await server.sockets[0].close(4003, "token_expired")
+        assert Disconnected in await read_out_session(live)
+        with pytest.raises(ConnectionEnded, match="come back with a fresh one"):
+            await room.danmaku("hi")
+    assert len(server.tokens) == 1
+
+
+async def test_where_a_fresh_token_can_be_had_an_expired_one_is_replaced(server: TinyServer) -> None:
+    minted = iter(("old", "new"))
+
+    async def token() -> str:
+        return next(minted)
+
+    async with connect(server.url, token, proxy=None, random=lambda: 0.0) as live:
+        await live.join("r1")
+        await server.sockets[0].close(4003, "token_expired")
+        async for happening in live:
+            if isinstance(happening, Welcomed) and len(server.tokens) == 2:
+                break
+    assert server.tokens == ["Bearer old", "Bearer new"]
+
+
+async def read_out_session(live: Live) -> list[type]:
+    return [type(happening) async for happening in live]
 
 
 async def test_a_token_that_cannot_be_had_is_raised(server: TinyServer) -> None:

@@ -221,6 +221,7 @@ async def test_how_safe_the_run_before_was_decides(
     await store.stop()
     store = await durable_valkey(tmp_path / "data", fsync="everysec")
     assert (await bench.buy("ann", "c1")).outcome is Outcome.RESERVED  # the run before was safe
+    assert (await bench.buy("ann", "c2")).outcome is Outcome.RESERVED  # and within a run nothing is lost
     await store.stop()
     await durable_valkey(tmp_path / "data")
     assert (await bench.buy("bob", "c1")).outcome is Outcome.FROZEN  # that one wasn't

@@ -57,6 +57,7 @@ from tests.clock import ManualClock
 from tests.stock.conftest import order
 
 PROGRAMS = 500
+PROGRAMS_LONG = 5_000
 STEPS = 50
 USERS = 4
 HOLD_MS = 10_000
@@ -328,6 +329,15 @@ def every_transition() -> set[str]:
 
 @pytest.mark.slow
 def test_model_and_valkey_agree(valkey_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    agree_on(valkey_url, capsys, PROGRAMS)
+
+
+@pytest.mark.long
+def test_model_and_valkey_agree_at_length(valkey_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    agree_on(valkey_url, capsys, PROGRAMS_LONG)
+
+
+def agree_on(valkey_url: str, capsys: pytest.CaptureFixture[str], programs_max: int) -> None:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
 
         async def start() -> Twins:
@@ -338,7 +348,7 @@ def test_model_and_valkey_agree(valkey_url: str, capsys: pytest.CaptureFixture[s
         twins = runner.run(start())
 
         @settings(
-            max_examples=PROGRAMS,
+            max_examples=programs_max,
             deadline=None,
             database=None,
             phases=[Phase.generate, Phase.shrink],
@@ -355,7 +365,7 @@ def test_model_and_valkey_agree(valkey_url: str, capsys: pytest.CaptureFixture[s
         for name in ("outcomes", "transitions", "refused", "rows"):
             counted: Counter[str] = getattr(twins, name)
             print(f"  {name}: " + ", ".join(f"{key} {count}" for key, count in counted.most_common()))
-    assert twins.programs >= PROGRAMS and twins.steps >= PROGRAMS * STEPS
+    assert twins.programs >= programs_max and twins.steps >= programs_max * STEPS
     assert {outcome.value for outcome in SAID_BY_SCRIPTS} <= set(twins.outcomes)
     assert {"reserved again", "waiting again"} <= set(twins.outcomes)
     assert every_transition() <= set(twins.transitions)

@@ -112,6 +112,39 @@ async def _error_of(client: Redis, script: Script) -> exceptions.RedisError:
     return caught.value
 
 
+async def test_commands_behind_a_script_run_on_its_connection_and_in_order(client: Redis) -> None:
+    behind = [("INCR", "k"), ("CLIENT", "ID"), ("INCR", "not an integer"), ("GET", "k")]
+    await client.set("not an integer", "x")
+    for _ in range(2):  # the first time the server doesn't know the script
+        await client.delete("k")
+        await client.script_flush()
+        reply, others = await INCR.call_with(client, ["k"], [], behind)
+        assert reply >= 1 and others[0] == reply + 1 == int(others[3])
+        assert isinstance(others[1], int) and isinstance(others[2], exceptions.ResponseError)
+
+
+async def test_a_script_refused_with_commands_behind_it_is_as_certain(
+    durable_valkey: StartValkey,
+) -> None:
+    store = await durable_valkey(fsync="no")
+    client = call_client(store.url)
+    await client.config_set("min-replicas-to-write", "1")
+    with pytest.raises(exceptions.RedisError) as caught:
+        await INCR.call_with(client, ["k"], [], [("GET", "k")])
+    assert certainly_not_executed(caught.value)
+    await client.aclose()
+
+
+async def test_a_cancelled_call_with_commands_behind_it_leaves_no_reply_to_a_stranger(client: Redis) -> None:
+    for number in range(20):
+        call = asyncio.ensure_future(INCR.call_with(client, ["k"], [], [("ECHO", f"old {number}")]))
+        for _ in range(number % 5):
+            await asyncio.sleep(0)
+        call.cancel()
+        await asyncio.gather(call, return_exceptions=True)
+        assert await client.echo(f"new {number}") == f"new {number}".encode()
+
+
 async def test_what_the_server_refuses_up_front_is_certain(durable_valkey: StartValkey) -> None:
     store = await durable_valkey(fsync="no")
     client = call_client(store.url)
@@ -170,3 +203,45 @@ async def test_an_old_server_is_named(client: Redis, monkeypatch: pytest.MonkeyP
     with pytest.raises(ServerTooOldError, match=r"redis 6\.2\.14 is too old"):
         await server_facts(client)
     assert _version("7.0.15") > (7, 0)
+
+
+async def test_a_cancelled_call_is_cancelled_at_whatever_point(valkey_url: str) -> None:
+    """Python 3.11's ``wait_for`` forgets a cancellation that meets its end: a loop that calls the store would
+    then go on for ever, and a server not end."""
+    client = call_client(valkey_url)
+    forgotten = []
+    for turns in [*range(40)] * 5:
+        calling = asyncio.ensure_future(_call_on(client))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        assert calling.cancel()
+        done, _ = await asyncio.wait({calling}, timeout=0.2)
+        if not done:
+            forgotten.append(turns)
+            await client.connection_pool.disconnect()
+            break
+    await client.aclose()
+    assert forgotten == []
+
+
+async def test_what_a_cancelled_task_has_to_clean_up_is_still_sent(valkey_url: str) -> None:
+    client = call_client(valkey_url)
+    await client.delete("cleaned")
+
+    async def work() -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            await client.set("cleaned", "1")
+
+    working = asyncio.ensure_future(work())
+    await asyncio.sleep(0)
+    working.cancel()
+    await asyncio.wait({working})
+    assert working.cancelled() and await client.get("cleaned") == b"1"
+    await client.aclose()
+
+
+async def _call_on(client: Redis) -> None:
+    while True:
+        await client.ping()

@@ -181,8 +181,11 @@ local function begin()
     return nil, { 'behind', sale.epoch, sale.seq }
   end
   local survived = run == sale.run or sale.safe == '1' -- what counts is how safe the run was that wrote last
+  local known = run == sale.run and sale.safe == ARGV[4]
   sale.run, sale.safe = run, ARGV[4]
   if not survived then freeze(sale, 'restarted', '', '', '') end
+  -- Also where nothing else is written: a run whose fsync was changed must not pass for what it was.
+  if not known then redis.call('HSET', META, 'run', run, 'safe', sale.safe) end
   if sale.now >= sale.closes then close(sale, '', '') end
   return sale
 end

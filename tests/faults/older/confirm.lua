@@ -1,0 +1,13 @@
+#!lua
+-- A reservation is paid for: held, or late, after its hold has ended. Mirrors ModelSale.finish(end=confirm).
+-- KEYS  as common.lua
+-- ARGV  1..6 as common.lua, 7 user, 8 place, 9 command id
+-- Answers  {'ok', view, reservation, changed, expired}: the reservation as it now is, as `told`: confirmed,
+--          or refund_due, if it was paid late and can't be had any more; any other state means that it
+--          can't be paid for. changed 1 if this very call made it so; expired: what was found due, as `told`
+--          (a late payment sweeps first).
+--          {'frozen'}: it is held, in a frozen sale
+--          {'no_reservation'}, or a refusal of common.lua
+-- O(records of the buyer), and one sweep if it is late.
+
+return finish('confirm')
