@@ -32,7 +32,7 @@ from liveserver.hub.context import HubContext
 from liveserver.hub.gate import Gate
 from liveserver.hub.kill_switch import KillSwitch
 from liveserver.hub.live_room import LiveRoom
-from liveserver.hub.metrics import register
+from liveserver.hub.metrics import register, register_journal
 from liveserver.hub.notices import Notices
 from liveserver.hub.people import People
 from liveserver.hub.places import KnownPlaces
@@ -41,9 +41,11 @@ from liveserver.hub.shelf import Shelf
 from liveserver.hub.stock_desk import StockDesk
 from liveserver.hub.tasks import Tasks
 from liveserver.stock.durability import Promise
+from liveserver.stock.journal_files import JournalFiles
+from liveserver.stock.journal_ledger import JournalLedger
 from liveserver.stock.ledger import ValkeyLedger
 from liveserver.stock.patrol import Patrol
-from liveserver.stock.port import Durability
+from liveserver.stock.port import Durability, Ledger, Reservation
 from liveserver.store.binary import ExternalStore, choose_store
 from liveserver.store.embedded import EmbeddedValkey, Fsync
 from liveserver.store.kill_switch import KillSwitchStore
@@ -146,13 +148,20 @@ async def running(
         store = ValkeyRoomStore(calls, on_server_time=steered.observe)
         stock_calls = call_client(where.url)  # their own: what rooms do takes no connection from a purchase
         stack.push_async_callback(stock_calls.aclose)
-        ledger = ValkeyLedger(
+        ledger: Ledger = ValkeyLedger(
             stock_calls,
             clock,
             promise=promise,
             on_expired=lambda expired: desk.expired(expired),
-            on_lined=lambda lined: desk.lined(lined),
+            on_lined=lambda lined: hear_lined(lined),
         )
+        hear_lined: Callable[[list[Reservation]], None] = lambda lined: desk.lined(lined)  # noqa: E731
+        journal = None
+        if settings.journal_folder is not None:
+            journal = JournalFiles(settings.journal_folder, process, clock.now_ms)
+            stack.callback(journal.close)
+            ledger = noted = JournalLedger(ledger, journal, clock, on_lined=hear_lined)
+            hear_lined = noted.lined
         desk = StockDesk(ledger, clock, deadline_ms=settings.purchase_deadline_ms)
         stack.push_async_callback(desk.aclose)
         gate = Gate(
@@ -225,6 +234,8 @@ async def running(
         )
         metrics = Metrics()
         register(metrics, gate=gate, rooms=rooms, desk=desk, law=law, relay=relay, tasks=tasks)
+        if journal is not None:
+            register_journal(metrics, journal)
         app = http_app(backend, WEB, tokens, metrics, clock, version=liveserver.__version__)
         patrol = Patrol(calls, clock, desk.sweep_unwatched)
         await _background(

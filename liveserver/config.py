@@ -14,6 +14,7 @@ from liveserver.stock.port import Durability
 
 SECRET_FILE = "secret"
 SECRET_BYTES = 48
+JOURNAL_FOLDER = "journal"
 REPLICAS_MAX = 16
 REPLICA_WAIT_MS_MAX = 1_500  # a call whose script the store had forgotten waits twice, and must still act
 
@@ -29,6 +30,10 @@ class Settings(BaseSettings):
     redis_url: str = ""  # empty: an embedded Valkey
     valkey_bin: str = ""  # of the embedded one; empty: the packaged one, else what is on PATH
     data_dir: Path | None = None  # of the embedded one; None: temporary, gone at the end
+
+    journal_dir: Path | None = (
+        None  # of what was told to buyers; None: in the data directory, if there is one
+    )
 
     secret: str = ""  # HS256; empty: made once and kept in the data directory
     public_key: str = ""  # PEM or its file: tokens are then made elsewhere
@@ -49,6 +54,10 @@ class Settings(BaseSettings):
     keepalive_ms: int = Field(default=25_000, ge=1_000)
     log_json: bool = False
     log_level: str = "info"
+
+    @property
+    def journal_folder(self) -> Path | None:
+        return self.journal_dir or (self.data_dir and self.data_dir / JOURNAL_FOLDER)
 
     def resolve_secret(self, data_dir: Path | None = None) -> str:
         """The HS256 secret: the one given, else the one kept in the data directory, made if need be (so that

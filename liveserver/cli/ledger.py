@@ -1,4 +1,4 @@
-"""``liveserver ledger``: prove a store's sales from their feeds, and write them out.
+"""``liveserver ledger``: prove a store's sales from their feeds, write them out, put them together again.
 
 The options that say which store are read by ``ledger_store.place``, which must know how each was given.
 """
@@ -19,6 +19,7 @@ from redis.asyncio import Redis
 from liveserver.cli import ledger_format as text
 from liveserver.cli.ledger_archive import archive
 from liveserver.cli.ledger_progress import Show, shown
+from liveserver.cli.ledger_rebuild import rebuild
 from liveserver.cli.ledger_store import CANNOT_LOOK, DataDirOption, Place, RedisUrlOption, place, store_of
 from liveserver.stock.audit import Report, audit
 from liveserver.stock.export import feed_entries, orders
@@ -31,10 +32,12 @@ BROKEN = 1
 CANNOT = 2
 
 app = typer.Typer(
-    help="Prove the sales of a store from their feeds; write them out; archive what is over.",
+    help="Prove the sales of a store from their feeds; write them out; archive or rebuild one.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
+
+app.command()(rebuild)
 
 SaleOption = Annotated[str, typer.Option("--sale", help="One sale; else every sale found.")]
 

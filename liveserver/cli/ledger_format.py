@@ -25,7 +25,7 @@ class Format(StrEnum):
 FEED_FIELDS = (
     *("kind", "first", "at", "items", "limit", "hold", "opens", "closes", "command", "due", "orders"),
     *("reservation", "reservations", "item", "delta", "actor", "reason", "seen"),
-    *("waitlist", "spread", "ships"),
+    *("waitlist", "spread", "ships", "since", "base"),
 )
 FEED_COLUMNS = ("sale_id", "id", *FEED_FIELDS, "other")
 ORDER_COLUMNS = OrderLine.__struct_fields__

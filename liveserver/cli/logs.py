@@ -4,8 +4,21 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import structlog
+
+
+@contextmanager
+def logs_to_stderr() -> Iterator[None]:
+    """For a tool whose answer is on stdout."""
+    before = structlog.get_config()
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
 
 
 def configure_logging(*, json: bool = False, level: str = "info") -> None:

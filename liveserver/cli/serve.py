@@ -58,6 +58,14 @@ def serve(
             envvar="LIVESERVER_REDIS_URL", help="A Valkey or Redis >= 7 instead of the embedded one."
         ),
     ] = "",
+    journal_dir: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="LIVESERVER_JOURNAL_DIR",
+            help="Where what buyers are told is noted, for `ledger rebuild`.",
+            show_default="DATA_DIR/journal",
+        ),
+    ] = None,
     durability: Annotated[
         Durability | None,
         typer.Option(
@@ -80,6 +88,7 @@ def serve(
         port=port,
         data_dir=data_dir,
         redis_url=redis_url,
+        journal_dir=journal_dir,
         durability=durability,
         log_json=log_json,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from liveserver.core.conservation import Conservation
 from liveserver.edge.metrics import Labelled, Metrics
+from liveserver.stock.journal_files import JournalFiles
 from liveserver.store.relay import ValkeyRelay
 
 from .gate import Gate
@@ -64,6 +65,13 @@ def register(
         lambda: sum(live.lost_in_relay for live in rooms.all()),
     )
     metrics.counter("tasks_refused", "Work refused because there was too much.", lambda: tasks.refused)
+
+
+def register_journal(metrics: Metrics, journal: JournalFiles) -> None:
+    metrics.counter("journal_lines", "Acknowledgements noted in the journal.", lambda: journal.lines)
+    metrics.counter(
+        "journal_failed", "Calls that could not be noted: the journal has a gap.", lambda: journal.failed
+    )
 
 
 def _danmaku(law: Conservation) -> Labelled:

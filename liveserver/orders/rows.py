@@ -13,12 +13,14 @@ import msgspec
 
 from liveserver.stock.ids import reservation_id
 from liveserver.stock.packed import SaleFacts
-from liveserver.stock.port import Reservation
+from liveserver.stock.port import Reservation, ReservationState
 from liveserver.stock.rows import (
     AnyRow,
     Confirmed,
     ConfirmedLate,
+    Corrected,
     Expired,
+    Recovered,
     Ref,
     RefundDue,
     Released,
@@ -32,6 +34,16 @@ from liveserver.stock.rows import (
 Kind = Literal["waiting", "held", "skipped", "confirmed", "released", "expired", "refundDue", "returned"]
 
 
+_HOLDING: Final = (Reserved, Served, Recovered, Corrected)
+_RESTORED: Final[dict[ReservationState, Kind]] = {
+    ReservationState.WAITING: "waiting",
+    ReservationState.HELD: "held",
+    ReservationState.CONFIRMED: "confirmed",
+    ReservationState.RELEASED: "released",
+    ReservationState.EXPIRED: "expired",
+    ReservationState.REFUND_DUE: "refundDue",
+    ReservationState.RETURNED: "returned",
+}
 _BY_ITSELF: Final[dict[type[AnyRow], Kind]] = {Served: "held", Skipped: "skipped", Expired: "expired"}
 
 
@@ -83,6 +95,9 @@ def changes(row: AnyRow) -> Iterator[Change]:
             yield Change(row.first, "refundDue", row.ref, row.command_id)
         case Returned():
             yield Change(row.first, "returned", row.ref, row.command_id)
+        case Recovered() | Corrected():
+            for nth, restored in enumerate(row.orders):
+                yield Change(row.first + nth, _RESTORED[restored.state], restored.ref, "")
         case _:
             return
 
@@ -98,13 +113,14 @@ def order_rows(
 def _order_row(
     facts: SaleFacts, row: AnyRow, change: Change, bought: Mapping[str, list[Reservation]]
 ) -> OrderRow:
+    named = reservation_id(facts.sale_id, change.ref.user_id, change.ref.place)
     mine = bought.get(change.ref.user_id, [])
-    if change.ref.place >= len(mine):
+    of = next((one for one in mine if one.reservation_id == named), None)
+    if of is None:
         raise ValueError(
             f"{facts.sale_id}: {change.ref.user_id} has no reservation {change.ref.place}, but row "
             f"{row.epoch}-{row.last} names it; `liveserver ledger verify` says more"
         )
-    of = mine[change.ref.place]
     return OrderRow(
         id=f"{facts.sale_id}/{row.epoch}-{change.seq}",
         sale_id=facts.sale_id,
@@ -112,10 +128,10 @@ def _order_row(
         seq=change.seq,
         at_ms=row.at_ms,
         kind=change.kind,
-        reservation_id=reservation_id(facts.sale_id, change.ref.user_id, change.ref.place),
+        reservation_id=named,
         user_id=change.ref.user_id,
         command_id=of.command_id,
         by_command_id=change.by_command_id,
         lines=[RowLine(line.item_id, line.quantity) for line in of.lines],
-        expires_at_ms=row.due_ms if isinstance(row, Reserved | Served) else 0,
+        expires_at_ms=row.due_ms if change.kind == "held" and isinstance(row, _HOLDING) else 0,
     )

@@ -98,7 +98,7 @@ class _Audit:
             seq=fold.seq,
             rows=fold.rows,
             buyers=len(fold.buyers),
-            reservations=sum(len(buyer.records) for buyer in fold.buyers.values()),
+            reservations=sum(1 for _ in fold.reservations()),
             initial=dict(zip(ids, fold.initial, strict=True)),
             adjusted=dict(zip(ids, fold.adjusted, strict=True)),
             available=dict(zip(ids, fold.available, strict=True)),

@@ -61,6 +61,9 @@ def status(fold: Fold, meta: Mapping[str, str]) -> Iterator[Finding]:
     else:
         expected = SaleStatus.PAUSED if fold.paused else SaleStatus.OPEN
     yield from _equal("meta status", Law.STATUS, meta.get("status"), expected.value)
+    kept = {"frozen": int(fold.frozen), "rebuilding": int(fold.rebuilding), "base": fold.base}
+    for field, number in kept.items():
+        yield from _equal(f"meta {field}", Law.STATUS, meta.get(field, "0"), str(number))
 
 
 def buyers(fold: Fold, page: Mapping[str, str]) -> Iterator[Finding]:

@@ -13,9 +13,10 @@ import msgspec
 from redis.asyncio import Redis
 
 from liveserver.stock.feed import START, Entry, read_entries
+from liveserver.stock.ids import reservation_id
 from liveserver.stock.packed import SaleFacts, parse_value
 from liveserver.stock.port import Line, ReservationState
-from liveserver.stock.rows import Opened, Reserved, Waited, parse_row
+from liveserver.stock.rows import Opened, Recovered, Reserved, Waited, parse_row
 from liveserver.stock.scripts import feed_key, keys_of
 
 PAGE_ENTRIES: Final = 100  # of at most 128 orders each
@@ -58,21 +59,23 @@ async def orders(client: Redis, sale_id: str) -> AsyncIterator[OrderLine]:
     buyers = keys_of(sale_id)[1]
     facts: SaleFacts | None = None
     async for entry_id, fields in feed_entries(client, sale_id):
-        if fields.get(b"kind") not in (b"open", b"reserve", b"wait"):
+        if fields.get(b"kind") not in (b"open", b"reserve", b"wait", b"recover"):
             continue
         row = parse_row(sale_id, entry_id, fields)
         if isinstance(row, Opened):
             facts = SaleFacts.of(row.spec, row.epoch)
-        if not isinstance(row, Reserved | Waited):
+        if not isinstance(row, Reserved | Waited | Recovered):
             continue
         if facts is None:
             raise ValueError(f"the feed of {sale_id} does not begin with its opening")
-        values: Any = await client.hmget(buyers, [order.ref.user_id for order in row.orders])
-        for place, (order, value) in enumerate(zip(row.orders, values, strict=True)):
-            bought = parse_value(facts, order.ref.user_id, value or b"")
-            if order.ref.place >= len(bought):
-                raise ValueError(f"{order.ref.user_id} has no reservation {order.ref.place} in {sale_id}")
-            now = bought[order.ref.place]
+        refs = [order.ref for order in row.orders]
+        values: Any = await client.hmget(buyers, [ref.user_id for ref in refs])
+        for place, (ref, value) in enumerate(zip(refs, values, strict=True)):
+            named = reservation_id(sale_id, ref.user_id, ref.place)
+            bought = parse_value(facts, ref.user_id, value or b"")
+            now = next((one for one in bought if one.reservation_id == named), None)
+            if now is None:
+                raise ValueError(f"{ref.user_id} has no reservation {ref.place} in {sale_id}")
             yield OrderLine(
                 sale_id=sale_id,
                 reservation_id=now.reservation_id,

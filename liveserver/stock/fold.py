@@ -23,15 +23,20 @@ from liveserver.stock.rows import (
     Closed,
     Confirmed,
     ConfirmedLate,
+    Corrected,
     Expired,
     Frozen,
     Granted,
     Opened,
     Paused,
+    Rebuilding,
+    Recovered,
     Ref,
     RefundDue,
     Released,
+    Reopened,
     Reserved,
+    Restored,
     Resumed,
     Returned,
     Row,
@@ -62,6 +67,7 @@ class Law(StrEnum):
     TRANSITION = "transition"  # only the table's edges
     DUE = "due"  # due = at + hold; expired not before it, confirmed or released before it
     ITEM = "item"  # lines name items of the sale, rising, each with units
+    REBUILD = "rebuild"  # what is put back stands in a rebuild of a frozen sale, and nothing else does
     LINE = "line"  # nobody is overtaken, and nobody waits while there is something for him
 
     MISSING = "missing"  # the counters, or the whole feed, are gone
@@ -74,6 +80,9 @@ class Law(StrEnum):
     LINE_INDEX = "line_index"  # every place in line has its entry, every entry its place
 
 
+IN_A_REBUILD = Rebuilding | Recovered | Corrected | Reopened | Adjusted | Paused | Resumed | Closed
+
+
 class BrokenLawError(Exception):
     def __init__(self, where: str, law: Law, text: str) -> None:
         super().__init__(f"{where}: {law}: {text}")
@@ -83,12 +92,13 @@ class BrokenLawError(Exception):
 
 
 class Record(msgspec.Struct):
-    """One reservation."""
+    """One reservation. An empty command: a place that was told to somebody, and of which nothing is known."""
 
     command_id: str
     lines: Lines
     state: ReservationState
     due_ms: int
+    limit_kept: bool = False  # returned, and still counted
 
 
 class Buyer(msgspec.Struct):
@@ -114,6 +124,9 @@ class Fold(msgspec.Struct):
     closed: bool = False
     frozen: bool = False
     paused: bool = False
+    rebuilding: bool = False
+    since: int = 0  # the epoch in which it was first opened
+    base: int = 0  # places below it are given out no more
     initial: list[int] = []
     adjusted: list[int] = []
     available: list[int] = []
@@ -134,7 +147,8 @@ class Fold(msgspec.Struct):
     def reservations(self) -> Iterator[tuple[Ref, Record]]:
         for user_id, buyer in self.buyers.items():
             for place, record in enumerate(buyer.records):
-                yield Ref(user_id, place), record
+                if record.command_id:
+                    yield Ref(user_id, place), record
 
     def record(self, ref: Ref) -> Record:
         return self.buyers[ref.user_id].records[ref.place]
@@ -178,7 +192,8 @@ class Fold(msgspec.Struct):
                 self._adjust(row)
             case Paused() | Resumed():
                 self._changes(row, 1)
-                _hold(not self.stopped, row, Law.WINDOW, "paused or resumed after the sale was stopped")
+                stopped = self.stopped and not (self.rebuilding and not self.closed)
+                _hold(not stopped, row, Law.WINDOW, "paused or resumed after the sale was stopped")
                 self.paused = isinstance(row, Paused)
             case Closed():
                 self._changes(row, 1)
@@ -186,6 +201,16 @@ class Fold(msgspec.Struct):
             case Frozen():
                 self._changes(row, 1)
                 self.frozen = True
+            case Rebuilding():
+                self._changes(row, 1)
+                _hold(self.frozen, row, Law.REBUILD, "the sale is not frozen")
+                _hold(row.base >= self.base, row, Law.PLACE, f"the base falls from {self.base}")
+                self.rebuilding, self.since, self.base = True, row.since, row.base
+            case Recovered() | Corrected():
+                self._put_back(row)
+            case Reopened():
+                self._changes(row, 1)
+                self.rebuilding = self.frozen = False
             case _:
                 raise BrokenLawError(where(row), Law.UNKNOWN_KIND, f"{type(row).__name__} can't be folded")
         self.epoch, self.seq, self.at_ms = row.epoch, row.last, row.at_ms
@@ -194,11 +219,17 @@ class Fold(msgspec.Struct):
     def _join(self, row: Row) -> None:
         _hold(row.first == self.seq + 1, row, Law.GAPLESS, f"begins with {row.first} after {self.seq}")
         _hold(row.last >= row.first, row, Law.GAPLESS, f"ends before it begins, with {row.first}")
-        _hold(row.epoch >= self.epoch, row, Law.GAPLESS, f"the epoch falls from {self.epoch}")
+        inside = self.rebuilding if isinstance(row, Recovered | Corrected | Reopened) else True
+        _hold(inside, row, Law.REBUILD, "outside a rebuild")
+        outside = not self.rebuilding or isinstance(row, IN_A_REBUILD)
+        _hold(outside, row, Law.REBUILD, f"{type(row).__name__} in the middle of a rebuild")
         _hold(row.at_ms >= self.at_ms, row, Law.TIME, f"at {row.at_ms}, before {self.at_ms}")
         _hold(
             (self.spec is None) == isinstance(row, Opened), row, Law.OPENING, "a feed is opened once, first"
         )
+        rises = isinstance(row, Opened | Rebuilding)
+        joins = row.epoch > self.epoch if rises else row.epoch == self.epoch
+        _hold(joins, row, Law.GAPLESS, f"epoch {row.epoch} after {self.epoch}")
 
     def _changes(self, row: Row, changes: int) -> None:
         covered = row.last - row.first + 1
@@ -206,7 +237,7 @@ class Fold(msgspec.Struct):
 
     def _open(self, row: Opened) -> None:
         self._changes(row, 1)
-        self.spec = row.spec
+        self.spec, self.since = row.spec, row.epoch
         self.initial = [item.stock for item in row.spec.items]
         self.line = [{} for _ in self.initial]
         self.available = list(self.initial)
@@ -239,12 +270,9 @@ class Fold(msgspec.Struct):
     def _begin(self, row: Row, order: Granted, state: ReservationState, due_ms: int) -> None:
         user_id, command_id = order.ref.user_id, order.command_id
         buyer = self.buyers.setdefault(user_id, Buyer())
-        _hold(
-            order.ref.place == len(buyer.records),
-            row,
-            Law.PLACE,
-            f"{user_id} has {len(buyer.records)} before",
-        )
+        free = max(len(buyer.records), self.base)
+        _hold(order.ref.place == free, row, Law.PLACE, f"{user_id} {order.ref.place} is not place {free}")
+        buyer.records += (_nobodys() for _ in range(free - len(buyer.records)))
         once = all(record.command_id != command_id for record in buyer.records)
         _hold(once, row, Law.COMMAND_ONCE, f"{user_id} was granted {command_id} before")
         self._hold_lines(row, order.lines)
@@ -302,7 +330,7 @@ class Fold(msgspec.Struct):
         if before is ReservationState.HELD:
             in_time = (row.at_ms >= record.due_ms) == (end is End.EXPIRE)
             _hold(in_time, row, Law.DUE, f"{ref.user_id} {ref.place}: {end}, due {record.due_ms}")
-        record.state = after
+        record.state, record.limit_kept = after, not limit_back
         if before is ReservationState.WAITING:
             del self.line[record.lines[0][0]][ref]
         source, target = COUNTED.get(before, AVAILABLE), COUNTED.get(after, AVAILABLE)
@@ -311,6 +339,7 @@ class Fold(msgspec.Struct):
     def _known(self, row: Row, ref: Ref) -> Record:
         buyer = self.buyers.get(ref.user_id)
         known = buyer is not None and 0 <= ref.place < len(buyer.records)
+        known = known and bool(self.record(ref).command_id)
         _hold(known, row, Law.PLACE, f"{ref.user_id} {ref.place} was never granted")
         return self.record(ref)
 
@@ -325,9 +354,46 @@ class Fold(msgspec.Struct):
             counters[target][item] += units
             buyer.units += units * ((source == AVAILABLE) - (target == AVAILABLE and limit_back))
         limit = self.spec.limit_per_user
-        if limit:
+        if (
+            limit and source == AVAILABLE and not self.rebuilding
+        ):  # what was confirmed stays so, whatever it is
             _hold(buyer.units <= limit, row, Law.LIMIT, f"{user_id} has {buyer.units} of {limit} units")
         self._check(row, [item for item, _ in lines])
+
+    def _put_back(self, row: Recovered | Corrected) -> None:
+        self._changes(row, len(row.orders))
+        for seq, order in enumerate(row.orders, start=row.first):
+            self._hold_lines(row, order.lines)
+            source = AVAILABLE
+            if isinstance(row, Recovered):
+                record = self._fill(row, order)
+            else:
+                record = self._known(row, order.ref)
+                same = (record.command_id, record.lines) == (order.command_id, order.lines)
+                _hold(same, row, Law.REBUILD, f"{order.ref.user_id} {order.ref.place} is another order")
+                source = COUNTED.get(record.state, AVAILABLE)
+                self.line[order.lines[0][0]].pop(order.ref, None)
+            record.state, record.due_ms = order.state, order.due_ms
+            record.limit_kept = order.state is ReservationState.RETURNED and not row.limit_back
+            if order.state is ReservationState.WAITING:
+                self.line[order.lines[0][0]][order.ref] = seq
+            target, back = COUNTED.get(order.state, AVAILABLE), not record.limit_kept
+            self._move(row, order.ref.user_id, order.lines, source, target, limit_back=back)
+        held = tuple(order for order in row.orders if order.state is ReservationState.HELD)
+        together = all(order.due_ms == row.due_ms for order in held) and bool(held) == bool(row.due_ms)
+        _hold(together, row, Law.DUE, "holds of one row are due together")
+        if held:
+            self.calls[row.epoch, row.last] = Call(row.due_ms, tuple(order.ref for order in held))
+
+    def _fill(self, row: Recovered, order: Restored) -> Record:
+        """A new record, at a place that is free or of which nothing was known."""
+        buyer, place = self.buyers.setdefault(order.ref.user_id, Buyer()), order.ref.place
+        once = all(record.command_id != order.command_id for record in buyer.records)
+        _hold(once, row, Law.COMMAND_ONCE, f"{order.ref.user_id} was granted {order.command_id} before")
+        buyer.records += (_nobodys() for _ in range(place + 1 - len(buyer.records)))
+        _hold(not buyer.records[place].command_id, row, Law.PLACE, f"{order.ref.user_id} {place} is taken")
+        buyer.records[place] = Record(order.command_id, order.lines, order.state, order.due_ms)
+        return buyer.records[place]
 
     def _adjust(self, row: Adjusted) -> None:
         self._changes(row, 1)
@@ -342,6 +408,10 @@ class Fold(msgspec.Struct):
             _hold(min(parts) >= 0, row, Law.NEGATIVE, f"item {item}: available, held, confirmed {parts}")
             whole = self.initial[item] + self.adjusted[item]
             _hold(sum(parts) == whole, row, Law.CONSERVATION, f"item {item}: {parts} of {whole}")
+
+
+def _nobodys() -> Record:
+    return Record("", (), ReservationState.RELEASED, 0)
 
 
 def fold(rows: Iterable[AnyRow]) -> Fold:
@@ -361,6 +431,9 @@ def packed_buyer(buyer: Buyer) -> str:
     """The value the ``buyers`` hash must have for him."""
     parts = [str(buyer.units)]
     for record in buyer.records:
+        if not record.command_id:
+            parts.append("")
+            continue
         lines = ",".join(f"{item}={units}" for item, units in record.lines)
         parts.append(f"{record.command_id} {lines} {LETTER[record.state]}{record.due_ms}")
     return ";".join(parts) + ";"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
-from liveserver.stock.limits import RECORDS_PER_BUYER_MAX
+from liveserver.stock.limits import PLACES_MAX
 from liveserver.stock.port import UnknownReservationError
 from protocol.types import ID_PATTERN
 
@@ -36,6 +36,6 @@ def parse_reservation_id(text: str) -> ReservationRef:
     parts = text.split(SEPARATOR)
     if len(parts) == 3 and is_id(parts[0]) and is_id(parts[1]) and parts[2].isascii() and parts[2].isdigit():
         place = int(parts[2][:4])
-        if place < RECORDS_PER_BUYER_MAX and str(place) == parts[2]:
+        if place < PLACES_MAX and str(place) == parts[2]:
             return ReservationRef(parts[0], parts[1], place)
     raise UnknownReservationError(text[:200])

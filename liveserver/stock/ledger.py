@@ -285,9 +285,10 @@ class ValkeyLedger:
             bought = await self.reservations_of(ref.sale_id, ref.user_id)
         except UnknownSaleError as error:
             raise UnknownReservationError(reservation_id) from error
-        if ref.place >= len(bought):
-            raise UnknownReservationError(reservation_id)
-        return bought[ref.place]
+        for one in bought:
+            if one.reservation_id == reservation_id:
+                return one
+        raise UnknownReservationError(reservation_id)
 
     async def reservations_of(self, sale_id: str, user_id: str) -> list[Reservation]:
         reply = await self._read(scripts.LOOKUP, sale_id, (user_id,))
@@ -358,6 +359,8 @@ class ValkeyLedger:
             case b"format":
                 log.error("a newer version opened this sale; this process can't serve it", sale=sale_id)
                 raise LedgerUnavailableError("a newer version of the server opened this sale")
+            case b"rebuilding":
+                raise LedgerUnavailableError("the sale is being rebuilt")
             case b"below_held":
                 raise BelowHeldError(f"{reply[1]} available")
             case b"late":

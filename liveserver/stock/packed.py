@@ -98,5 +98,6 @@ def parse_told(facts: SaleFacts, told: bytes) -> Reservation:
 
 
 def parse_value(facts: SaleFacts, user_id: str, value: bytes) -> list[Reservation]:
+    """In place order; places of which nothing is known (``FEED.md``) are passed over."""
     records = value.decode().split(";")[1:-1]
-    return [parse_record(facts, user_id, place, record) for place, record in enumerate(records)]
+    return [parse_record(facts, user_id, place, record) for place, record in enumerate(records) if record]

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 
 import msgspec
 
-from liveserver.stock.port import SaleItem, SaleSpec
+from liveserver.stock.port import ReservationState, SaleItem, SaleSpec
+from liveserver.stock.transitions import STATE
 
 
 class Ref(msgspec.Struct, frozen=True, order=True):
@@ -134,6 +135,52 @@ class Frozen(Row, frozen=True, kw_only=True):
     command_id: str
 
 
+class Restored(msgspec.Struct, frozen=True):
+    """A reservation that a rebuild writes down, in the state it is in from then on."""
+
+    ref: Ref
+    command_id: str
+    lines: tuple[tuple[int, int], ...]
+    state: ReservationState
+    due_ms: int
+
+
+class Rebuilding(Row, frozen=True, kw_only=True):
+    """A rebuild begins, and with it an epoch. ``since``: the epoch in which the sale was first opened.
+    ``base``: places below it may have been told to somebody nobody knows of, and are given out no more."""
+
+    since: int
+    base: int
+    actor: str
+    command_id: str
+
+
+class Recovered(Row, frozen=True, kw_only=True):
+    """Reservations the feed didn't have. ``due_ms``: of those held; 0: none is. ``limit_back``: as of a
+    return."""
+
+    due_ms: int
+    limit_back: bool
+    orders: tuple[Restored, ...]
+
+
+class Corrected(Row, frozen=True, kw_only=True):
+    """Reservations the feed had, in another state."""
+
+    due_ms: int
+    limit_back: bool
+    orders: tuple[Restored, ...]
+
+
+class Reopened(Row, frozen=True, kw_only=True):
+    """The rebuild is done, and the sale is frozen no more."""
+
+    actor: str
+    command_id: str
+
+
+RebuildRow = Rebuilding | Recovered | Corrected | Reopened
+
 AnyRow = (
     Opened
     | Reserved
@@ -151,6 +198,7 @@ AnyRow = (
     | Resumed
     | Closed
     | Frozen
+    | RebuildRow
 )
 
 _Order = type[Paused] | type[Resumed] | type[Closed]
@@ -246,6 +294,31 @@ def _parse(sale_id: str, entry_id: bytes, field: dict[str, str]) -> AnyRow:
                 actor=field["actor"],
                 command_id=field["command"],
             )
+        case "rebuild":
+            return Rebuilding(
+                epoch=epoch,
+                first=first,
+                last=last,
+                at_ms=at_ms,
+                since=int(field["since"]),
+                base=int(field["base"]),
+                actor=field["actor"],
+                command_id=field["command"],
+            )
+        case "recover" | "correct":
+            put_back = Recovered if kind == "recover" else Corrected
+            return put_back(
+                epoch=epoch,
+                first=first,
+                last=last,
+                at_ms=at_ms,
+                due_ms=int(field["due"]),
+                limit_back={"back": True, "kept": False}[field["limit"]],
+                orders=tuple(map(_restored, field["orders"].split("\n"))),
+            )
+        case "reopen":
+            actor, command = field["actor"], field["command"]
+            return Reopened(epoch=epoch, first=first, last=last, at_ms=at_ms, actor=actor, command_id=command)
         case _:
             raise ValueError(f"unknown kind {kind!r}")
 
@@ -272,3 +345,9 @@ def _refs(field: dict[str, str]) -> tuple[Ref, ...]:
 def _granted(text: str) -> Granted:
     user_id, place, command_id, lines = text.split(" ")
     return Granted(Ref(user_id, int(place)), command_id, parse_lines(lines))
+
+
+def _restored(text: str) -> Restored:
+    user_id, place, command_id, lines, state = text.split(" ")
+    ref = Ref(user_id, int(place))
+    return Restored(ref, command_id, parse_lines(lines), STATE[state[0]], int(state[1:]))

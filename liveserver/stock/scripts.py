@@ -19,6 +19,7 @@ _LIMITS: Final = "\n".join(
         f"local ADJUSTS_MAX = {limits.ADJUSTS_MAX}",
         f"local SERVED_MAX = {limits.SERVED_MAX}",
         f"local SWEEP_ORDERS = {limits.SWEEP_ORDERS}",
+        f"local OPENED_FORMAT = {limits.OPENED_FORMAT}",
         f"local FORMAT = {limits.FORMAT}",
         f"local SKEW_MS_MAX = {limits.SKEW_MS_MAX}",
     )
@@ -43,6 +44,10 @@ HELD: Final = _script("held.lua")
 CLOSE: Final = _script("close.lua")
 VIEW: Final = _script("view.lua")
 LOOKUP: Final = _script("lookup.lua")
+REBUILD_BEGIN: Final = _script("rebuild_begin.lua")
+REBUILD_PUT: Final = _script("rebuild_put.lua")
+REBUILD_ORDER: Final = _script("rebuild_order.lua")
+REBUILD_END: Final = _script("rebuild_end.lua")
 AUDIT: Final = _script("audit.lua")
 
 

@@ -18,6 +18,7 @@ from liveserver.stock.audit import Report, audit
 from liveserver.stock.export import OrderLine, orders
 from liveserver.stock.ledger import ValkeyLedger
 from liveserver.stock.port import (
+    Ledger,
     LedgerError,
     LedgerPendingError,
     LedgerUnavailableError,
@@ -51,7 +52,7 @@ def sale(stock: int = 10_000, *, limit: int = 0, sale_id: str = "s1") -> SaleSpe
 class Rush:
     """``ledgers``: one for each process that sells. The same seed asks for the same."""
 
-    def __init__(self, ledgers: Sequence[ValkeyLedger], *, seed: int = 1, users: int = 200) -> None:
+    def __init__(self, ledgers: Sequence[Ledger], *, seed: int = 1, users: int = 200) -> None:
         self._ledgers = ledgers
         self._draw = random.Random(seed)
         self._users = users

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from redis.asyncio import Redis
 
 from liveserver.stock import ids, model, rows, scripts, transitions
-from liveserver.stock.fold import fold
+from liveserver.stock.fold import Fold, fold
 from liveserver.stock.ids import parse_reservation_id, reservation_id
 from liveserver.stock.port import ReservationState, SaleItem, SaleSpec, UnknownReservationError
 from liveserver.stock.rows import Closed, Confirmed, Expired, Granted, Opened, Ref, Reserved
@@ -63,12 +63,15 @@ def test_a_script_says_what_it_takes_answers_costs_and_mirrors(name: str) -> Non
     header = text[: text.index("\n\n")]
     assert header.startswith("#!lua") and "\n-- KEYS" in header and "\n-- Answers" in header
     assert "\n-- O(" in header
-    mirrored = re.findall(r"(Model\w+)?\.(\w+)", header[header.index("Mirrors") : header.index("-- KEYS")])
+    mirrored = re.findall(
+        r"(Model\w+|Fold)?\.(\w+)", header[header.index("Mirrors") : header.index("-- KEYS")]
+    )
     assert mirrored
     owner = "ModelSale"
     for named, method in mirrored:
         owner = named or owner
-        assert hasattr(getattr(model, owner), method), f"{owner}.{method}"
+        mirror = Fold if owner == "Fold" else getattr(model, owner)
+        assert hasattr(mirror, method), f"{owner}.{method}"
 
 
 def test_a_sale_lives_in_one_slot() -> None:

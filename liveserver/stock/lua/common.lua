@@ -1,5 +1,5 @@
 -- Shared by the scripts of a sale. The ledger puts before each of them, in this order: the constants of
--- limits.py (BUYER_RECORDS_MAX, ADJUSTS_MAX, SERVED_MAX, SWEEP_ORDERS, FORMAT, SKEW_MS_MAX), the table of
+-- limits.py (BUYER_RECORDS_MAX, ADJUSTS_MAX, SERVED_MAX, SWEEP_ORDERS, OPENED_FORMAT, FORMAT, SKEW_MS_MAX), the table of
 -- transitions.py (NEXT, COUNTED), and this file. The keys and the feed's rows are described in FEED.md.
 --
 -- The scripts that write take
@@ -12,6 +12,7 @@
 -- and answer, beside their own, one of these, all of which mean that nothing else was done:
 --   {'unknown'}             no such sale
 --   {'format'}              a newer version opened the sale, and keeps what this one doesn't know of
+--   {'rebuilding'}          a rebuild is going on, and nothing else does
 --   {'newer'}               the sale is of a newer epoch: look again
 --   {'restarted', run}      the server runs under another run id: read its facts again
 --   {'late', now}           the call came after its last ms
@@ -43,13 +44,14 @@ end
 -- The sale as it stands: numbers, and per counter a table by item number. nil: no such sale.
 local function load()
   local got = redis.call('HMGET', META, 'epoch', 'seq', 'now', 'status', 'limit', 'hold', 'opens', 'closes',
-    'n', 'run', 'pinned_ms', 'safe', 'frozen', 'waitlist', 'format')
+    'n', 'run', 'pinned_ms', 'safe', 'frozen', 'waitlist', 'format', 'rebuilding', 'base')
   if not got[1] then return nil end
   local sale = {
     epoch = tonumber(got[1]), seq = tonumber(got[2]), now = clock(got[3], got[11]), status = got[4],
     limit = tonumber(got[5]), hold = tonumber(got[6]), opens = tonumber(got[7]), closes = tonumber(got[8]),
     n = tonumber(got[9]), run = got[10], safe = got[12], frozen = got[13] == '1', touched = {},
     format = tonumber(got[15] or 1), waitlist = tonumber(got[14] or 0), waiting = {}, lined = {}, line_more = false,
+    rebuilding = got[16] == '1', base = tonumber(got[17] or 0),
     available = {}, held = {}, confirmed = {}, adjusted = {},
   }
   local fields = {}
@@ -135,6 +137,32 @@ local function asked_before(sale, command, asked)
   return nil
 end
 
+-- A sale as its `open` row says, with nothing sold: that row and the keys. `static`: as open.lua takes it.
+local function create(epoch, now, static, safe)
+  local limit, hold, opens, closes, command, n, items, waitlist, spread, ships = unpack(static)
+  local sale = {
+    epoch = epoch, seq = 0, now = now, status = 'open', run = server_run(), safe = safe, n = tonumber(n),
+    opens = tonumber(opens), closes = tonumber(closes), touched = {},
+    available = {}, held = {}, confirmed = {}, adjusted = {},
+  }
+  local i = 0
+  for stock in string.gmatch(items, '=(%d+)') do
+    sale.available[i], sale.held[i], sale.confirmed[i], sale.adjusted[i] = 0, 0, 0, 0
+    add(sale, 'available', i, tonumber(stock))
+    add(sale, 'held', i, 0)
+    add(sale, 'confirmed', i, 0)
+    add(sale, 'adjusted', i, 0)
+    i = i + 1
+  end
+  feed_row(sale, 'open', 1, 'items', items, 'limit', limit, 'hold', hold, 'opens', opens, 'closes', closes,
+    'command', command, 'waitlist', waitlist, 'spread', spread, 'ships', ships)
+  redis.call('HSET', META, 'epoch', sale.epoch, 'limit', limit, 'hold', hold, 'opens', opens, 'closes', closes,
+    'n', n, 'items', items, 'waitlist', waitlist, 'spread', spread, 'ships', ships, 'format', OPENED_FORMAT,
+    'about', 'a sale of liveserver; its keys and the rows of its feed are described in FEED.md')
+  save(sale)
+  return sale
+end
+
 -- Loads the sale, holds the caller's fences against it, and writes down that the clock has closed it.
 -- Second result: the refusal to answer.
 local function begin()
@@ -142,6 +170,7 @@ local function begin()
   if not sale then return nil, { 'unknown' } end
   local epoch, seen = tonumber(ARGV[1]), tonumber(ARGV[2])
   if sale.format > FORMAT then return nil, { 'format' } end
+  if sale.rebuilding then return nil, { 'rebuilding' } end
   if sale.epoch > epoch then return nil, { 'newer' } end
   local run = server_run()
   if run ~= ARGV[3] then return nil, { 'restarted', run } end
@@ -166,8 +195,8 @@ local function each_line(lines, f)
   for item, units in string.gmatch(lines, '(%d+)=(%d+)') do f(tonumber(item), tonumber(units)) end
 end
 
--- Record `place` of a buyer's value, or nil.
-local function record_at(value, place)
+-- Where record `place` of a buyer's value begins, and the ';' behind it; or nil.
+local function slot_at(value, place)
   local from = string.find(value, ';', 1, true) + 1
   for _ = 1, place do
     local to = string.find(value, ';', from, true)
@@ -175,7 +204,13 @@ local function record_at(value, place)
     from = to + 1
   end
   local to = string.find(value, ';', from, true)
-  if not to then return nil end
+  return to and from, to
+end
+
+-- That record; nil if there is none, or nothing is known of it.
+local function record_at(value, place)
+  local from, to = slot_at(value, place)
+  if not from or from == to then return nil end
   local command, lines, state, due = string.match(string.sub(value, from, to - 1), '^(%S+) (%S+) (%a)(%d+)$')
   return { from = from, to = to, command = command, lines = lines, state = state, due = tonumber(due) }
 end

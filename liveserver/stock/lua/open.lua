@@ -29,25 +29,6 @@ local now = clock(0, redis.call('HGET', META, 'pinned_ms'))
 if now > tonumber(ARGV[2]) then return { 'late', now } end
 if math.abs(now - tonumber(ARGV[1])) > SKEW_MS_MAX then return { 'skew', now } end
 
-local n = tonumber(ARGV[8])
-local sale = {
-  epoch = now, seq = 0, now = now, status = 'open', run = server_run(), safe = ARGV[10], n = n,
-  opens = tonumber(ARGV[5]), closes = tonumber(ARGV[6]), touched = {},
-  available = {}, held = {}, confirmed = {}, adjusted = {},
-}
-local i = 0
-for stock in string.gmatch(ARGV[9], '=(%d+)') do
-  sale.available[i], sale.held[i], sale.confirmed[i], sale.adjusted[i] = 0, 0, 0, 0
-  add(sale, 'available', i, tonumber(stock))
-  add(sale, 'held', i, 0)
-  add(sale, 'confirmed', i, 0)
-  add(sale, 'adjusted', i, 0)
-  i = i + 1
-end
-feed_row(sale, 'open', 1, 'items', ARGV[9], 'limit', ARGV[3], 'hold', ARGV[4], 'opens', ARGV[5],
-  'closes', ARGV[6], 'command', ARGV[7], 'waitlist', ARGV[11], 'spread', ARGV[12], 'ships', ARGV[13])
-redis.call('HSET', META, 'epoch', sale.epoch, 'limit', ARGV[3], 'hold', ARGV[4], 'opens', ARGV[5],
-  'closes', ARGV[6], 'n', n, 'items', ARGV[9], 'waitlist', ARGV[11], 'spread', ARGV[12], 'ships', ARGV[13],
-  'format', FORMAT, 'about', 'a sale of liveserver; its keys and the rows of its feed are described in FEED.md')
-save(sale)
-return { 'ok', view_of(sale) }
+local static = { unpack(ARGV, 3, 9) }
+for k = 11, 13 do static[k - 3] = ARGV[k] end
+return { 'ok', view_of(create(now, now, static, ARGV[10])) }

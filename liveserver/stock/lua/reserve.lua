@@ -115,9 +115,12 @@ local function purchase(user, value, packed)
     local _, separators = gsub(value, ';', ';')
     place = separators - 1
   end
+  if place < sale.base then -- places below it were told in an epoch that was lost
+    value, place = (value or '0;') .. string.rep(';', sale.base - place), sale.base
+  end
   local lines = lines_of(packed)
   local asked = lines.sum
-  if (limit > 0 and used + asked > limit) or place >= BUYER_RECORDS_MAX then return LIMIT_REACHED end
+  if (limit > 0 and used + asked > limit) or place >= sale.base + BUYER_RECORDS_MAX then return LIMIT_REACHED end
   local item = not has_line and lines.item
   if item then
     local left = available[item]
@@ -152,7 +155,7 @@ local function asked_before(user, value, packed)
   return NEXT.serve[record.state] and waits_as(user, place, record, 0) or told(user, place, record)
 end
 
-local plain = not not_open and not has_line
+local plain = not not_open and not has_line and sale.base == 0
 for k = 1, n do
   local user, packed = ARGV[6 + k], ARGV[6 + n + k]
   local at = at_of[user]

@@ -1,0 +1,58 @@
+"""The order service's file: both formats, and what is wrong is named with its line."""
+
+from __future__ import annotations
+
+import pytest
+
+from liveserver.cli.ledger_format import ORDER_COLUMNS, Format, header, order_line
+from liveserver.stock.export import OrderLine
+from liveserver.stock.port import Line, ReservationState
+from liveserver.stock.rebuild_orders import OrderFileError, read_orders
+
+ORDER = OrderLine(
+    "s1",
+    "s1~ann~0",
+    "ann",
+    "c1",
+    ReservationState.CONFIRMED,
+    (Line("red:M", 2), Line("blue", 1)),
+    5,
+    65,
+    7,
+    3,
+)
+
+
+@pytest.mark.parametrize("form", list(Format))
+def test_what_export_writes_is_read_again(form: Format) -> None:
+    text = header(form, ORDER_COLUMNS) + order_line(form)(ORDER) * 2
+    assert list(read_orders("orders", text.splitlines(keepends=True))) == [ORDER, ORDER]
+
+
+def test_what_an_order_service_does_not_know_may_be_missing() -> None:
+    (read,) = read_orders(
+        "f",
+        ["user_id,sale_id,reservation_id,command_id,lines,state\n", "ann,s1,s1~ann~0,c1,red=1,returned\n"],
+    )
+    assert (read.state, read.epoch, read.lines) == (ReservationState.RETURNED, 0, (Line("red", 1),))
+
+
+def test_an_empty_file_has_none() -> None:
+    assert list(read_orders("f", [])) == list(read_orders("f", ["\n"])) == []
+
+
+@pytest.mark.parametrize(
+    ("lines", "text"),
+    [
+        (["{}\n"], "f, line 1: "),
+        (['{"sale_id":"s1"', "\n"], "f, line 1: "),
+        ([order_line(Format.JSONL)(ORDER), "\n", "x\n"], "f, line 3: "),
+        ([order_line(Format.JSONL)(ORDER).replace("confirmed", "paid")], "`$.state`"),
+        (["sale_id,lines\n", "s1,red\n"], "f, line 2: lines are item=quantity"),
+        (["sale_id,lines,state\n", "s1,red=1,paid\n"], "f, line 2: "),
+    ],
+)
+def test_what_is_wrong_is_named(lines: list[str], text: str) -> None:
+    with pytest.raises(OrderFileError) as refused:
+        list(read_orders("f", lines))
+    assert text in str(refused.value)
