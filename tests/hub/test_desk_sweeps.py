@@ -145,3 +145,20 @@ async def test_who_waits_is_told_that_he_was_served_or_skipped(swept: Swept) -> 
     swept.desk.lined(told)
     assert swept.rooms.told == [("reservationServed", "bob", "s1~bob~0")]
     assert swept.rooms.bought_by == ["ann", "bob"]
+
+
+async def test_who_is_skipped_in_line_is_told_so_and_has_bought_nothing(swept: Swept) -> None:
+    """Bob waits for one item and reaches his limit with another."""
+    told: list[Reservation] = []
+    await swept.open(swept.spec((1, 1), limit=1, waitlist=5))
+    swept.desk.concerns(ROOM, "s1")
+    for user in ("ann", "bob", "cem"):
+        await swept.buys(user)
+    await swept.ledger.reserve("s1", [order("bob", "c9", (1, 1))])
+    assert isinstance(swept.ledger, ValkeyLedger)
+    swept.ledger._on_lined = told.extend
+    await swept.ledger.release("s1~ann~0", command_id="r")
+    swept.desk.lined(told)
+    expected = [("reservationSkipped", "bob", "s1~bob~0"), ("reservationServed", "cem", "s1~cem~0")]
+    assert sorted(swept.rooms.told) == sorted(expected)
+    assert swept.rooms.bought_by == ["ann", "cem"]

@@ -117,6 +117,12 @@ async def _rewrite(client: Redis, kind: bytes, field: bytes, change: Callable[[b
         await client.xadd(FEED, fields, id=entry_id)
 
 
+async def _put_off(client: Redis) -> None:
+    """The holds of a call end a millisecond later than they were promised to."""
+    members: Any = await client.zrange(DUE, 0, -1)
+    await client.zincrby(DUE, 1, members[0])
+
+
 async def _rename_buyer(client: Redis) -> None:
     value = await client.hget(BUYERS, "ann")
     await client.hdel(BUYERS, "ann")
@@ -161,6 +167,7 @@ async def _rename_buyer(client: Redis) -> None:
         (lambda c: c.delete(DUE), Law.DUE_INDEX, "due of row 1"),
         (lambda c: c.zadd(DUE, {"1-000000000009": 5}), Law.DUE_INDEX, "due 1-000000000009"),
         (lambda c: c.zincrby(DUE, 1, "no member"), Law.DUE_INDEX, "due no member"),
+        (lambda c: _put_off(c), Law.DUE_INDEX, "due of row 1"),
     ],
 )  # fmt: skip
 async def test_what_is_changed_by_hand_is_found_and_named(

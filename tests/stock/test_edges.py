@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from liveserver.stock import limits
+from liveserver.stock.ids import parse_reservation_id
 from liveserver.stock.ledger import ValkeyLedger
 from liveserver.stock.port import (
     Line,
@@ -22,6 +23,7 @@ from liveserver.stock.port import (
     SaleConflictError,
     SaleItem,
     SaleStatus,
+    UnknownReservationError,
     Verdict,
 )
 from liveserver.stock.rows import Closed, Served
@@ -310,3 +312,26 @@ async def test_whatever_else_is_asked_at_once_there_is_room_for_a_purchase(
     *seen, bought = await asyncio.gather(*views, bench.buy("ann", "c1"))
     assert isinstance(bought, Verdict) and bought.outcome is R
     assert len(seen) == 3 * CONNECTIONS_MAX
+
+
+async def test_a_reason_longer_than_it_may_be_is_refused(bench: Bench) -> None:
+    before = await bench.open(bench.spec((5,)))
+    for length, fits in ((limits.REASON_CHARS_MAX + 1, False), (limits.REASON_CHARS_MAX, True)):
+        asked = bench.ledger.adjust("s1", "i0", 1, actor="eve", reason="长" * length, command_id="a1")
+        if fits:
+            assert (await asked).seq == before.seq + 1
+        else:
+            with pytest.raises(OutOfRangeError, match="reason"):
+                await asked
+
+
+@pytest.mark.parametrize("sale", ["", "a b", "s1\n", "s1}", "s1;", "s1,s2", "s" * 65])
+@pytest.mark.parametrize("shape", ["{}~ann~0", "s1~{}~0"])
+async def test_a_reservation_id_with_what_no_id_has_in_it_is_unknown(
+    bench: Bench, shape: str, sale: str
+) -> None:
+    await bench.open(bench.spec((5,)))
+    with pytest.raises(UnknownReservationError):
+        parse_reservation_id(shape.format(sale))
+    with pytest.raises(UnknownReservationError):
+        await bench.ledger.confirm(shape.format(sale), command_id="p")

@@ -116,6 +116,7 @@ FROZEN = one(Frozen, 2, 5, reason="behind", seen="", actor="", command_id="")
         ([OPENED, FROZEN, reserved(3, 20, ann)], Law.WINDOW, "1000-3"),
         ([OPENED, reserved(2, 20, again)], Law.PLACE, "1000-2"),
         ([OPENED, confirmed(2, 20, ANN)], Law.PLACE, "1000-2"),
+        ([OPENED, reserved(2, 20, ann), reserved(3, 20, Granted(ANN, "c2", ((0, 1),)))], Law.PLACE, "1000-3"),
         (
             [OPENED, reserved(2, 20, ann, msgspec.structs.replace(again, command_id="c1"))],
             Law.COMMAND_ONCE,

@@ -169,6 +169,7 @@ async def test_an_error_after_a_write_is_not_certain(client: Redis) -> None:
     [
         (exceptions.BusyLoadingError("loading", status_code="LOADING"), True),
         (exceptions.ReadOnlyError("a replica", status_code="READONLY"), True),
+        (exceptions.ReadOnlyError("a replica script: abc, on @user_script:9.", status_code="READONLY"), True),
         (exceptions.NoScriptError("no", status_code="NOSCRIPT"), True),
         (exceptions.ResponseError("MISCONF the disk is full"), True),
         (exceptions.ResponseError("BUSY a script runs"), True),
