@@ -106,6 +106,6 @@ async def test_a_version_leaves_a_sale_of_a_newer_one_alone(
         with pytest.raises(LedgerUnavailableError, match="newer version"):
             await act
     assert await client.dump(meta) == before
-    await client.hset(meta, "format", ours)
+    await client.hset(meta, "format", str(limits.OPENED_FORMAT))
     await rush.run(5)
     await judge(client, rush)
