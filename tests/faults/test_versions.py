@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from liveserver.stock import scripts
+from liveserver.stock import limits, scripts
 from liveserver.stock.feed import read_feed
 from liveserver.stock.ledger import ValkeyLedger
 from liveserver.stock.port import LedgerUnavailableError, Outcome, ReservationState
@@ -93,9 +93,8 @@ async def test_a_version_leaves_a_sale_of_a_newer_one_alone(
     rush = Rush([ledger])
     await rush.run(5)
     meta = scripts.keys_of("s1")[0]
-    ours = await client.hget(meta, "format")
-    assert ours is not None
-    await client.hset(meta, "format", str(int(ours) + 1))
+    assert await client.hget(meta, "format") == str(limits.OPENED_FORMAT).encode()
+    await client.hset(meta, "format", str(limits.FORMAT + 1))
     before = await client.dump(meta)
     for act in (
         ledger.reserve("s1", [order("ann", "c1")]),
@@ -107,6 +106,6 @@ async def test_a_version_leaves_a_sale_of_a_newer_one_alone(
         with pytest.raises(LedgerUnavailableError, match="newer version"):
             await act
     assert await client.dump(meta) == before
-    await client.hset(meta, "format", ours)
+    await client.hset(meta, "format", str(limits.OPENED_FORMAT))
     await rush.run(5)
     await judge(client, rush)

@@ -8,7 +8,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from liveserver.orders.rows import order_rows
 from liveserver.stock.fold import BrokenLawError, Fold, Law, fold, packed_buyer
+from liveserver.stock.packed import SaleFacts, parse_value
 from liveserver.stock.port import ReservationState
 from liveserver.stock.rows import (
     AnyRow,
@@ -134,3 +136,19 @@ def test_the_rows_of_a_rebuild_are_read_from_their_texts() -> None:
     assert read("correct", **told) == Corrected(due_ms=9, limit_back=False, orders=(BOB,), **row)
     with pytest.raises(ValueError, match="no row"):
         read("recover", **{**told, "limit": "perhaps"})
+
+
+def test_an_order_service_gets_each_reservation_as_it_now_is() -> None:
+    """By its id, also where the places below it are nobody's."""
+    facts = SaleFacts.of(FROZEN_SALE.spec, 3)
+    cat = but(BOB, ref=Ref("cat", 64))
+    row = Recovered(epoch=3, first=7, last=8, at_ms=5, due_ms=9, limit_back=True, orders=(ANN, cat))
+    bought_by = {
+        "ann": parse_value(facts, "ann", b"1;c1 0=1 c5;"),
+        "cat": parse_value(facts, "cat", b"1;" + b";" * 64 + b"c1 0=1 h9;"),
+    }
+    told = [
+        (one.reservation_id, one.kind, one.expires_at_ms, one.by_command_id)
+        for one in order_rows(facts, row, bought_by)
+    ]
+    assert told == [("s1~ann~0", "confirmed", 0, ""), ("s1~cat~64", "held", 9, "")]

@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 from redis.asyncio import Redis
 
-from liveserver.stock import rebuild_run
+from liveserver.stock import limits, rebuild_run
 from liveserver.stock.audit import Progress, audit
 from liveserver.stock.export import OrderLine, feed_entries, orders
 from liveserver.stock.journal import Fact, Told
@@ -106,6 +106,7 @@ async def test_an_ordered_freeze_is_lifted_and_nothing_else_changes(shop: Shop) 
     assert report.whole and report.frozen == ("ordered",) and not report.afresh
     assert await shop.kinds() == ["open", "reserve", "freeze", "rebuild", "reopen"]
     assert await standing(shop.client) == before
+    assert await shop.client.hget(keys_of("s1")[0], "format") == str(limits.FORMAT).encode()
     bought = await shop.buy("bob", "c1")
     assert (bought.outcome, bought.epoch > opened.epoch) == (Outcome.RESERVED, True)
     assert bought.reservation is not None and bought.reservation.reservation_id == "s1~bob~0"
