@@ -113,6 +113,7 @@ def open_sale(
     hold_ms: int,
     sale_id: str,
     spread_ms: int = 1_000,
+    waitlist: int = 0,
     ships_at_ms: int = 0,
     shelf: bool = False,
 ) -> Act:
@@ -128,6 +129,7 @@ def open_sale(
         duration_ms=duration_ms,
         hold_ms=hold_ms,
         spread_ms=spread_ms,
+        waitlist=waitlist,
         ships_at_ms=ships_at_ms,
         shelf=shelf,
     )

@@ -16,6 +16,7 @@ from liveserver.cli.cart_table import print_cart
 from liveserver.cli.orders import orders
 from liveserver.cli.speaking import Build, Speaker
 from liveserver.cli.target import DEFAULT_URL, TokenFileOption, TokenOption, UrlOption
+from protocol.limits import WAITLIST_MAX
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -188,6 +189,12 @@ def open_(
     hold: Annotated[str, typer.Option(help="How long a reservation waits for payment.")] = "15m",
     sale_id: Annotated[str, typer.Option("--id", help="An id of your own; else one is made.")] = "",
     spread: Annotated[str, typer.Option(help="Automatic clients buy within this after opening.")] = "1s",
+    waitlist: Annotated[
+        int,
+        typer.Option(
+            min=0, max=WAITLIST_MAX, help="Places in line (候补) for who comes too late; 0 is no line."
+        ),
+    ] = 0,
     ships: Annotated[str, typer.Option(help="A presale (预售): the day it ships, like 2027-01-31.")] = "",
     shelf: Annotated[bool, typer.Option("--shelf", help="On sale outside the room too (商品卡).")] = False,
 ) -> None:
@@ -214,6 +221,7 @@ def open_(
             hold_ms=hold_ms,
             sale_id=sale_id,
             spread_ms=spread_ms,
+            waitlist=waitlist,
             ships_at_ms=ships_at_ms,
             shelf=shelf,
         ),

@@ -119,6 +119,16 @@ async def test_the_same_command_id_is_done_once(server: Running, type_streamer: 
     assert len((await type_streamer("show")).stdout.splitlines()) == 1
 
 
+async def test_a_sale_with_a_line(server: Running, type_streamer: Type) -> None:
+    await type_streamer("list", "--title", "香辣酱", "--item", "两瓶:9.90:1")
+    await type_streamer("sale", "open", "1", "--id", "s1", "--waitlist", "1")
+    async with connect(server.url, server.mint("viewer", "u1", [ROOM])) as live:
+        room = await live.join(ROOM)
+        lines = [OrderLine(item_id=room.mirror.listings[0].items[0].item_id)]
+        outcomes = [(await room.purchase("s1", lines)).outcome for _ in range(3)]
+    assert outcomes == ["reserved", "waiting", "sold_out"]
+
+
 async def test_refusals_name_the_remedy(server: Running, type_streamer: Type) -> None:
     await type_streamer("list", "--title", "毛衣", "--item", "9.90:8", "--id", "sweater")
     await type_streamer("sale", "open", "1")
