@@ -31,7 +31,7 @@ _TAGS: dict[str, type] = {c.__struct_config__.tag: c for c in commands.Command._
 _DOWN_TAGS: dict[str, type] = {c.__struct_config__.tag: c for c in Downward.__args__}
 _ID = re.compile(ID_PATTERN)
 _WHERE = re.compile(r"^(?P<what>.*?)(?: - at `\$(?P<path>[^`]*)`)?$", re.S)
-_NAMED = re.compile(r"field `(?P<field>[^`]+)`")
+_NAMED = re.compile(r"field `(?P<field>.*)`$", re.S)  # a name may be anything, also a backtick
 
 
 class Codec:
@@ -116,10 +116,11 @@ def _named(text: str, command_id: str) -> CommandError:
     assert found is not None
     what, path = found["what"], (found["path"] or "").lstrip(".")
     named = _NAMED.search(what)
+    name = (named["field"] or '""') if named else ""
     if "missing required field" in what and named:
-        code, path = "missing_field", f"{path}.{named['field']}".lstrip(".")
+        code, path = "missing_field", f"{path}.{name}".lstrip(".")
     elif "unknown field" in what and named:
-        code, path = "unknown_field", f"{path}.{named['field']}".lstrip(".")
+        code, path = "unknown_field", f"{path}.{name}".lstrip(".")
     else:
         code = "invalid_field"
     return CommandError(code, what, field=path, command_id=command_id)

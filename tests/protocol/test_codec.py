@@ -173,6 +173,15 @@ def test_random_bytes_are_refused_by_name(codec: Codec, payload: bytes) -> None:
 
 
 @both
+@pytest.mark.parametrize("name", ["`oom", "a`b", "`", "", "x` - at `$y", "\n"])
+def test_an_unknown_field_may_be_named_anything(codec: Codec, name: str) -> None:
+    payload = packed(codec, {"type": "endRoom", "id": "c26", "room": "r1", name: 1})
+    with pytest.raises(CommandError) as refused:
+        codec.decode_command(payload)
+    assert refused.value.code in ("unknown_field", "invalid_field") and refused.value.field
+
+
+@both
 @given(data=st.data())
 @settings(max_examples=300, deadline=None)
 def test_broken_messages_are_refused_by_name(codec: Codec, data: st.DataObject) -> None:
