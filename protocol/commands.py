@@ -107,7 +107,8 @@ class Purchase(CommandBase, tag="purchase", kw_only=True):
 
 
 class Release(CommandBase, tag="release"):
-    """Give units back that are held for me."""
+    """Give units back that are held for me. The order service gives back anybody's, a streamer those of a
+    sale that was opened in a room his token is for."""
 
     reservation_id: ReservationId
 

@@ -20,7 +20,7 @@ RESERVATION_STATES: dict[str, str] = {
     "waiting": "in line: when a unit comes back it is held for you, with its own time to pay",
     "held": "waits for payment until `expiresAtMs`",
     "confirmed": "paid",
-    "released": "given back by its owner; or its place in line was left, or lost to the limit",
+    "released": "given back by its owner, or for him; or its place in line was left, or lost to the limit",
     "expired": "not paid in time; the units are on sale again",
     "refund_due": "paid too late, and the units are gone: the money must go back",
     "returned": "refunded; the units may be on sale again",

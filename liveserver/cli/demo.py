@@ -30,6 +30,7 @@ import uvloop
 from rich.console import Console
 
 from liveserver.app import Running, StoreUnfitError, running
+from liveserver.cli import collector
 from liveserver.cli.demo_screen import Screen, scenes_line
 from liveserver.cli.faults import in_words
 from liveserver.cli.logs import configure_logging
@@ -172,6 +173,7 @@ class _Demo:
         started_s = time.monotonic()
         async with AsyncExitStack() as stack:
             server = await stack.enter_async_context(running(settings))
+            collector.settle()
             self.screen.say(f"a live room at {server.http_url}, seed {self.seed}")
             if not self.headless:
                 self._join_yourself(server, "watch")

@@ -36,9 +36,9 @@ def archive(
 
     A sale is over when it is closed, nothing is held, a day has passed since its last change, and every
     group of its feed has acknowledged all of it and has no dead letters; else what stands in the way is
-    named and it stays. An archived sale is unknown to the server: a payment that comes later is refused, and
-    its command ids are forgotten. Exits 1 if a ledger is broken, or the one named sale stays; 2 if the store
-    can't be used.
+    named and it stays. A feed that a rebuild put aside goes to a file of its own. An archived sale is
+    unknown to the server: a payment that comes later is refused, and its command ids are forgotten. Exits 1
+    if a ledger is broken, or the one named sale stays; 2 if the store can't be used.
 
     Examples:  liveserver ledger archive --out ./archive --group orders
 

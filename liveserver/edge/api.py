@@ -110,7 +110,8 @@ class RestApi(Protocol):
         ...
 
     async def release(self, identity: Identity, reservation_id: str, command_id: str) -> HeldReservation:
-        """As it now is; releasing twice is the same as once."""
+        """As it now is; releasing twice is the same as once. A streamer may, if the sale was opened in a room
+        of his; else ``unknown_reservation``, as for one that isn't."""
         ...
 
     async def return_order(

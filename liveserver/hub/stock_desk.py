@@ -112,7 +112,7 @@ class StockDesk:
         at = self._latch.sold_out(sale_id, order, self._clock.now_ms())
         if at is None:
             return None
-        check_order(order)  # the gatherer does it for all others
+        check_order(order)  # the ledger does it for all others
         self.outcomes.latched += 1
         return Verdict(Outcome.SOLD_OUT, *at)
 

@@ -3,14 +3,15 @@
 The feed is written as ``ledger export`` writes it, gzipped; read back from the disk and folded, every law
 held; compared with the counters; and only then is the sale unlinked, in one step that looks once more
 whether anything was written to it and whether every group has acknowledged all. What stands in the way is
-said, and nothing is done.
+said, and nothing is done. Feeds that a rebuild had put aside are written to files of their own, as they are:
+that they don't fold is why they lie there. Where the sale was shown goes, too: no file has that.
 """
 
 from __future__ import annotations
 
 import gzip
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
@@ -18,13 +19,15 @@ from typing import Any, Final
 import msgspec
 from redis.asyncio import Redis
 
+from liveserver.orders.aside import entries_of, groups_left, has_letters, put_aside
 from liveserver.orders.keys import keys_of_group
 from liveserver.orders.lag import Lag, lags
 from liveserver.stock import compare
 from liveserver.stock.export import entry_line, entry_of, feed_entries
+from liveserver.stock.feed import Entry
 from liveserver.stock.fold import BrokenLawError, Fold
 from liveserver.stock.rows import parse_row
-from liveserver.stock.scripts import feed_key, keys_of
+from liveserver.stock.scripts import feed_key, fence_key, keys_of, places_key
 from liveserver.valkey.scripts import Script
 
 QUIET_MS: Final = 86_400_000  # a sale's last change lies so far back: a day in which it could be asked about
@@ -63,7 +66,7 @@ async def archive(
     dry_run: bool = False,
 ) -> Archived | Kept:
     """``groups`` must have read it, be they there or not; those that are there must anyhow. The folder has
-    to exist. ``dry_run``: writes and checks the file, takes it away again, and leaves the sale. Raises
+    to exist. ``dry_run``: writes and checks the sale's file, takes it away again, and leaves the sale. Raises
     redis-py's exceptions and ``OSError``; cancelled or failing, the sale is whole, or the file is. Memory:
     the sale's buyers and reservations."""
     over = await _over(client, sale_id, quiet_ms)
@@ -73,20 +76,28 @@ async def archive(
     held_up = _held_up(sale_id, behind, groups)
     if held_up is not None:
         return held_up
+    asides = await put_aside(client, sale_id) if "base" in over.meta else []  # FEED.md: it was rebuilt
+    gone = await groups_left(client, asides, [lag.group for lag in behind])
+    for group in gone:
+        if await has_letters(client, sale_id, group):
+            return Kept(sale_id, f"the group {group} has dead letters of a feed that was put aside")
     path = folder / f"{sale_id}.{over.epoch}-{over.seq}.jsonl.gz"
     part = path.with_name(path.name + ".part")
     try:
-        rows = await _write(client, sale_id, part)
+        rows = await _write(sale_id, feed_entries(client, sale_id), part)
         broken = _checked(sale_id, part, over)
         if broken is not None:
             return broken
         if dry_run:
             return Archived(sale_id, str(path), rows)
         part.replace(path)
+        for key in asides:
+            await _write(sale_id, entries_of(client, key), part)
+            part.replace(folder / f"{sale_id}.aside-{key.rpartition(':')[2]}.jsonl.gz")
         _to_disk(folder)
     finally:
         part.unlink(missing_ok=True)
-    refusal = await _unlink(client, sale_id, over, [lag.group for lag in behind])
+    refusal = await _unlink(client, sale_id, over, asides, [*(lag.group for lag in behind), *gone])
     return refusal or Archived(sale_id, str(path), rows)
 
 
@@ -126,11 +137,11 @@ def _held_up(sale_id: str, behind: list[Lag], groups: Collection[str]) -> Kept |
     return None
 
 
-async def _write(client: Redis, sale_id: str, part: Path) -> int:
+async def _write(sale_id: str, entries: AsyncIterator[Entry], part: Path) -> int:
     rows = 0
     with part.open("wb") as raw:
         with gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) as file:
-            async for entry in feed_entries(client, sale_id):
+            async for entry in entries:
                 file.write(entry_line(sale_id, entry).encode())
                 rows += 1
         raw.flush()
@@ -170,9 +181,12 @@ def _to_disk(folder: Path) -> None:
         os.close(descriptor)
 
 
-async def _unlink(client: Redis, sale_id: str, over: _Over, groups: list[str]) -> Kept | None:
+async def _unlink(
+    client: Redis, sale_id: str, over: _Over, asides: list[str], groups: list[str]
+) -> Kept | None:
     feed = feed_key(sale_id)
-    keys = [feed, *(key for key in keys_of(sale_id) if key != feed)]
+    keys = [feed, *(key for key in keys_of(sale_id) if key != feed), *asides]
+    keys += [places_key(sale_id), fence_key(sale_id)]
     for group in groups:
         keys += keys_of_group(sale_id, group)
     reply: Any = await _UNLINK.call(client, keys, (over.epoch, over.seq, *groups))

@@ -44,9 +44,16 @@ def check_order(order: Order) -> None:
 
 
 def check_batch(orders: Sequence[Order]) -> None:
+    """Raises ``OutOfRangeError`` naming every order at fault, and what is wrong with the first."""
     _demand(1 <= len(orders) <= limits.BATCH_MAX, "number of orders")
-    for order in orders:
-        check_order(order)
+    faults: list[tuple[int, str]] = []
+    for place, order in enumerate(orders):
+        try:
+            check_order(order)
+        except OutOfRangeError as error:
+            faults.append((place, str(error)))
+    if faults:
+        raise OutOfRangeError(faults[0][1], tuple(place for place, _ in faults))
 
 
 def check_adjust(delta: int, actor: str, reason: str, command_id: str) -> None:

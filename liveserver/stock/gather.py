@@ -21,7 +21,7 @@ import structlog
 
 from liveserver.core.clock import Clock
 from liveserver.stock import limits
-from liveserver.stock.checks import check_id, check_order
+from liveserver.stock.checks import check_id
 from liveserver.stock.port import (
     Ledger,
     LedgerError,
@@ -29,6 +29,7 @@ from liveserver.stock.port import (
     LedgerUnavailableError,
     Order,
     Outcome,
+    OutOfRangeError,
     StockView,
     UnknownItemError,
     Verdict,
@@ -107,10 +108,9 @@ class Gatherer:
         return await self.ask(sale_id, order)
 
     def ask(self, sale_id: str, order: Order) -> asyncio.Future[Verdict]:
-        """Needs no task of its own. Raises ``OutOfRangeError``, and the future ``UnknownSaleError`` and
-        ``UnknownItemError``; what the store or the time do is an outcome. Cancelling the future: as for
-        ``purchase``."""
-        check_order(order)
+        """Needs no task of its own. The future raises ``UnknownSaleError``, ``UnknownItemError`` and
+        ``OutOfRangeError`` (which this does for a malformed sale id): the ledger looks at each order, nobody
+        before it. What the store or the time do is an outcome. Cancelling the future: as for ``purchase``."""
         answer: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
         waiter = _Waiter(order, self._clock.now_ms() + self._deadline_ms, answer)
         if self._closed:
@@ -177,18 +177,19 @@ class Gatherer:
         return batch
 
     async def _send(self, sale_id: str, batch: list[_Waiter]) -> None:
-        """Never raises but when cancelled. Orders naming unknown items are set apart once; a sale's items
-        don't change, so the rest goes through."""
+        """Never raises but when cancelled. Malformed orders, and those naming unknown items, are set apart;
+        a sale's items don't change, so the rest goes through."""
         try:
-            try:
-                verdicts, view = await self._ledger.reserve(sale_id, [waiter.order for waiter in batch])
-            except UnknownItemError as error:
-                for place in error.orders:
-                    _fail(batch[place], UnknownItemError(str(error)))
-                batch = [waiter for place, waiter in enumerate(batch) if place not in error.orders]
-                if not batch:
-                    return
-                verdicts, view = await self._ledger.reserve(sale_id, [waiter.order for waiter in batch])
+            while True:
+                try:
+                    verdicts, view = await self._ledger.reserve(sale_id, [waiter.order for waiter in batch])
+                    break
+                except (OutOfRangeError, UnknownItemError) as error:
+                    if not error.orders:
+                        raise
+                    batch = _set_apart(batch, error)
+                    if not batch:
+                        return
         except LedgerUnavailableError:
             self._settle_all(sale_id, batch, UNAVAILABLE)
         except LedgerPendingError:
@@ -252,6 +253,13 @@ def _oldest(lane: _Lane) -> _Waiter | None:
         if waiters:
             return waiters[0]
     return None
+
+
+def _set_apart(batch: list[_Waiter], error: OutOfRangeError | UnknownItemError) -> list[_Waiter]:
+    """Those at fault are told; what is left is of fewer orders."""
+    for place in error.orders:
+        _fail(batch[place], type(error)(str(error)))
+    return [waiter for place, waiter in enumerate(batch) if place not in error.orders]
 
 
 def _fail(waiter: _Waiter, error: LedgerError) -> None:

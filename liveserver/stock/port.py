@@ -186,9 +186,14 @@ class UnknownItemError(LedgerError):
 
 
 class OutOfRangeError(LedgerError):
-    """The request itself is wrong: a malformed id, a quantity or an amount outside its limits."""
+    """The request itself is wrong: a malformed id, a quantity or an amount outside its limits. ``orders``:
+    which of a call's orders are at fault, by place."""
 
     code = "out_of_range"
+
+    def __init__(self, text: str, orders: tuple[int, ...] = ()) -> None:
+        super().__init__(text)
+        self.orders = orders
 
 
 class UnknownReservationError(LedgerError):

@@ -61,6 +61,11 @@ def feed_key(sale_id: str) -> str:
     return keys_of(sale_id)[2]
 
 
+def places_key(sale_id: str) -> str:
+    """Where it is shown: kept beside the ledger by ``store.places``, read by nobody here."""
+    return f"{{sale:{sale_id}}}:places"
+
+
 def fence_key(sale_id: str) -> str:
     """Written behind a call whose replication is awaited; means nothing, and goes away by itself."""
     return f"{{sale:{sale_id}}}:fence"

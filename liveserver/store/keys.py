@@ -1,5 +1,5 @@
 """Names of a room's keys and of its channel. All carry the tag ``{room:ID}``: one slot in a cluster, and
-the only channel a script of that slot may publish to. And where a sale is shown, in the sale's slot."""
+the only channel a script of that slot may publish to."""
 
 from __future__ import annotations
 
@@ -34,11 +34,6 @@ def silent(room: str) -> str:
 
 def sales(room: str) -> str:
     return f"{{room:{room}}}:sales"
-
-
-def places(sale: str) -> str:
-    """In the sale's slot, beside the keys of ``stock``."""
-    return f"{{sale:{sale}}}:places"
 
 
 def channel(room: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from redis.asyncio import Redis
 
-from liveserver.store import keys
+from liveserver.stock.scripts import places_key
 from liveserver.store.limits import PLACES_KEPT_MS
 from liveserver.store.port import SHELF, Place
 from liveserver.store.rooms import LUA
@@ -33,12 +33,12 @@ class ValkeyPlaces:
 
     async def put(self, sale_id: str, place: str, shown: Place, *, closes_at_ms: int) -> bool:
         arguments = (place, _encoder.encode(shown), ROOMS_PER_SALE_MAX, closes_at_ms + PLACES_KEPT_MS)
-        return bool(await _PLACE.call(self._client, (keys.places(sale_id),), arguments))
+        return bool(await _PLACE.call(self._client, (places_key(sale_id),), arguments))
 
     async def of(self, sale_id: str) -> dict[str, Place]:
-        packed: Any = await self._client.hgetall(keys.places(sale_id))
+        packed: Any = await self._client.hgetall(places_key(sale_id))
         return {place.decode(): _decoder.decode(shown) for place, shown in packed.items()}
 
     async def shelf(self, sale_id: str) -> Place | None:
-        packed: Any = await self._client.hget(keys.places(sale_id), SHELF)
+        packed: Any = await self._client.hget(places_key(sale_id), SHELF)
         return None if packed is None else _decoder.decode(packed)

@@ -5,6 +5,22 @@ from __future__ import annotations
 import subprocess
 import sys
 
+DEMO = """
+import gc
+from liveserver.cli import collector
+from liveserver.cli.demo import NOT_STARTED, _Demo
+from liveserver.cli.main import app
+
+async def nobody_comes(self, server):
+    assert gc.get_threshold() == (collector.YOUNG_MAX, *collector.AGES), gc.get_threshold()
+    assert gc.get_freeze_count() > 10_000, gc.get_freeze_count()
+    assert not any(one is server for one in gc.get_objects()), "it was settled before there was a server"
+    print("settled")
+    return NOT_STARTED
+
+_Demo._audience = nobody_comes
+app(["demo", "--headless"])
+"""
 CODE = """
 import gc, weakref
 from liveserver.cli import collector
@@ -26,6 +42,12 @@ while lost() is not None and len(more) < 10 * collector.YOUNG_MAX:
 assert lost() is None, "nobody asked for it to be collected"
 assert len(more) > 10_000, "and not at every turn"
 """
+
+
+def test_a_demo_is_settled_as_a_server_is() -> None:
+    done = subprocess.run([sys.executable, "-c", DEMO], capture_output=True, text=True, timeout=60)
+    assert "settled" in done.stdout, done.stderr
+    assert done.returncode == 2, done.stderr
 
 
 def test_settled() -> None:

@@ -188,7 +188,7 @@ async def test_freezing_all(site: Site) -> None:
 # -- who may ---------------------------------------------------------------------------------------------
 
 STREAMERS = {"publishListing", "openSale", "listOrders", "getSalePlaces", "attachSale", "detachSale"}
-STREAMERS |= {"adjustStock", "pauseSale", "resumeSale", "closeSale", "freezeSale"}
+STREAMERS |= {"adjustStock", "pauseSale", "resumeSale", "closeSale", "freezeSale", "releaseReservation"}
 EVERYBODY = {"getSale"}
 
 

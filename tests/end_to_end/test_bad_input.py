@@ -410,6 +410,107 @@ async def test_what_is_meant_wrong_is_named_over_rest(server: Running) -> None:
         await nothing_happened(ann)
 
 
+# -- the purchase over REST ----------------------------------------------------------------------------
+
+JAR: dict[str, Any] = {"itemId": "jar"}
+FOR_ANN: dict[str, Any] = {"userId": "ann", "lines": [JAR]}
+ORDER = BY_NAME["purchase"]
+
+
+def orders_gone_wrong() -> Iterator[tuple[str, dict[str, Any], str, str, str]]:
+    """Sale, body, key, code, field: each good but for one thing."""
+    for quantity in (0, *BAD_AMOUNTS, None, 1_000):
+        lines = [JAR, {"itemId": "jar", "quantity": quantity}]
+        yield "s1", FOR_ANN | {"lines": lines}, "k", "invalid_field", "lines[1].quantity"
+    for bad in BAD_IDS:
+        yield "s1", FOR_ANN | {"userId": bad}, "k", "invalid_field", "userId"
+        yield "s1", FOR_ANN | {"lines": [{"itemId": bad}]}, "k", "invalid_field", "lines[0].itemId"
+        if isinstance(bad, str) and bad and "/" not in bad:
+            yield bad, FOR_ANN, "k", "invalid_field", "saleId"
+            if bad.isascii() and bad.isprintable():
+                yield "s1", FOR_ANN, bad, "invalid_field", "Idempotency-Key"
+    no_lines: list[Any] = [[], {}, "jar", 7, None, [JAR] * 33]
+    for bad in no_lines:
+        yield "s1", FOR_ANN | {"lines": bad}, "k", "invalid_field", "lines"
+    for attempt in (-1, 1.5, 1_001, 2**53, "1", None):
+        yield "s1", FOR_ANN | {"attempt": attempt}, "k", "invalid_field", "attempt"
+    for field in FOR_ANN:
+        yield "s1", {name: FOR_ANN[name] for name in FOR_ANN if name != field}, "k", "missing_field", field
+    yield "s1", FOR_ANN | {"lines": [{"quantity": 1}]}, "k", "missing_field", "lines[0].itemId"
+    yield "s1", FOR_ANN, "", "missing_field", "Idempotency-Key"
+    yield "s1", FOR_ANN | {"colour": "red"}, "k", "unknown_field", "colour"
+    yield "s1", FOR_ANN | {"saleId": "s2"}, "k", "unknown_field", "saleId"
+    yield "nope", FOR_ANN, "k", "unknown_sale", "saleId"
+    yield "s1", FOR_ANN | {"lines": [{"itemId": "nope"}]}, "k", "unknown_item", "lines"
+    yield "s1", FOR_ANN | {"lines": [JAR, {"itemId": "nope"}]}, "k", "unknown_item", "lines"
+
+
+def ordered(sale_id: str) -> str:
+    return ORDER.path.replace("{saleId}", quote(sale_id, safe=""))
+
+
+async def test_a_bad_order_over_rest_is_named_and_sells_nothing(server: Running) -> None:
+    described = OPENAPI["paths"][ORDER.path]["post"]["responses"]
+    faults: list[str] = []
+    service = Rest(server, server.mint("service", "orders"))
+    async with (
+        Raw(server.url, server.mint("streamer", "eve")) as eve,
+        Raw(server.url, server.mint("viewer", "ann")) as ann,
+    ):
+        await shop(server, eve)
+        await ann.join("r1")
+        for sale_id, body, key, code, field in orders_gone_wrong():
+            answer = await service.call("POST", ordered(sale_id), body, key=key)
+            told = (answer.body.get("code"), answer.body.get("field"))
+            if told != (code, field):
+                faults.append(f"{sale_id} {body} {key!r} answered {answer.body}, not {code} {field!r}")
+            elif f"`{code}`" not in described[str(answer.status)]["description"]:
+                faults.append(f"{code} stands not beside {answer.status} in the document")
+        assert faults == []
+        await nothing_happened(ann)
+
+
+async def test_who_orders_over_rest_must_be_the_service(server: Running) -> None:
+    async with (
+        Raw(server.url, server.mint("streamer", "eve")) as eve,
+        Raw(server.url, server.mint("viewer", "ann")) as ann,
+    ):
+        await shop(server, eve)
+        await ann.join("r1")
+        for token, code, field in (
+            (server.mint("service", "orders", ttl_ms=-60_000), "token_expired", "Authorization"),
+            ("x.y.z", "bad_token", "Authorization"),
+            ("", "not_authenticated", "Authorization"),
+            (server.mint("viewer", "ann"), "forbidden", ""),
+            (server.mint("moderator", "ann"), "forbidden", ""),
+            (server.mint("streamer", "eve"), "forbidden", ""),
+        ):
+            assert await Rest(server, token).refused("POST", ordered("s1"), FOR_ANN) == (code, field)
+        await nothing_happened(ann)
+
+
+async def test_an_order_over_rest_sent_again(server: Running) -> None:
+    """What ann bought over the socket is told again under its id; with other lines it is a conflict, and
+    nothing is sold."""
+    async with (
+        Raw(server.url, server.mint("streamer", "eve")) as eve,
+        Raw(server.url, server.mint("viewer", "ann")) as ann,
+    ):
+        await shop(server, eve)
+        await ann.join("r1")
+        service = Rest(server, server.mint("service", "orders"))
+        for body in (FOR_ANN, FOR_ANN | {"attempt": 1}, FOR_ANN | {"lines": [JAR | {"quantity": 1}]}):
+            again = await service.done("POST", ordered("s1"), body, key="a1")
+            assert (again["outcome"], again["replayed"]) == ("reserved", True)
+            assert again["reservation"]["reservationId"] == "s1~ann~0"
+        for lines in ([JAR | {"quantity": 2}], [JAR, JAR]):
+            for attempt in (0, 1):
+                body = FOR_ANN | {"lines": lines, "attempt": attempt}
+                other = await service.done("POST", ordered("s1"), body, key="a1")
+                assert (other["outcome"], other.get("reservation")) == ("conflict", None)
+        await nothing_happened(ann)
+
+
 @pytest.mark.parametrize(
     ("path", "code", "field"),
     [

@@ -9,7 +9,7 @@ from liveserver.store import places
 from protocol import commands as c
 from protocol.commands import CommandBase
 from protocol.events import SaleClosed, SaleDetached, SaleOpened, SaleSoldOut
-from protocol.replies import Done, PurchaseOutcome
+from protocol.replies import Done, Notice, PurchaseOutcome, ReservationChanged
 from protocol.types import ItemDraft, ListingDraft, OrderLine
 
 from .conftest import StartServer
@@ -197,6 +197,74 @@ async def test_whose_sale_it_is(server: Running) -> None:
         assert (await zoe.refused(taken)).code == "sale_conflict"
         await eve.ask(c.PauseSale(id="p1", sale_id="s1"), Done)
         await max_.ask(c.ResumeSale(id="p2", sale_id="s1"), Done)
+
+
+async def test_a_streamer_gives_back_what_is_held_of_his_own_sales(server: Running) -> None:
+    """Anybody's: but not of a sale that his room only sells, nor of one that was opened elsewhere."""
+    async with (
+        Raw(server.url, server.mint("streamer", "eve", ["r1"])) as eve,
+        Raw(server.url, server.mint("streamer", "max", ["r1", "r2"])) as max_,
+        Raw(server.url, server.mint("streamer", "zoe", ["r2"])) as zoe,
+        Raw(server.url, server.mint("streamer", "kim", ["r3"])) as kim,
+        Raw(server.url, server.mint("moderator", "mod", ["r1"])) as mod,
+        Raw(server.url, server.mint("viewer", "bob")) as bob,
+    ):
+        await list_oil(eve, stock=3)
+        await list_oil(zoe, room="r2")
+        await open_oil_sale(eve)
+        await max_.ask(attach(max_), Done)
+        await bob.join("r2")
+        for command_id in ("b1", "b2", "b3"):
+            assert (await bob.ask(buy(command_id, "r2"), PurchaseOutcome)).outcome == "reserved"
+        await bob.see_available("s1", {"jar": 0})
+
+        for number, who in enumerate((zoe, kim, mod)):
+            refused = await who.refused(c.Release(id=f"x{number}", reservation_id="s1~bob~0"))
+            assert (refused.code, refused.field) == ("unknown_reservation", "reservationId")
+        for made_up in ("s9~bob~0", "s1~bob~3", "s1~bob", "~~0"):
+            refused = await eve.refused(c.Release(id="x9", reservation_id=made_up))
+            assert (refused.code, refused.field) == ("unknown_reservation", "reservationId")
+        kims = Rest(server, server.mint("streamer", "kim", ["r3"]))
+        refused_ = await kims.refused("POST", "/v1/reservations/s1~bob~0/release")
+        assert refused_ == ("unknown_reservation", "reservationId")
+
+        first = await eve.ask(c.Release(id="y1", reservation_id="s1~bob~0"), ReservationChanged)
+        again = await max_.ask(c.Release(id="y2", reservation_id="s1~bob~0"), ReservationChanged)
+        assert (first.reservation.state, first.changed, again.changed) == ("released", True, False)
+        eves = Rest(server, server.mint("streamer", "eve", ["r1"]))
+        released = await eves.done("POST", "/v1/reservations/s1~bob~1/release", key="y3")
+        assert released["state"] == "released"
+        await bob.see_available("s1", {"jar": 2})
+        await bob.until(
+            lambda message: (
+                isinstance(message, Notice)
+                and message.reservation is not None
+                and message.reservation.reservation_id == "s1~bob~1"
+            )
+        )
+        told = [
+            (notice.kind, notice.reservation.reservation_id)
+            for notice in bob.notices()
+            if notice.reservation is not None
+        ]
+        assert told == [("reservationReleased", "s1~bob~0"), ("reservationReleased", "s1~bob~1")]
+
+
+async def test_what_is_his_own_a_streamer_gives_back_anywhere(server: Running) -> None:
+    async with (
+        Raw(server.url, server.mint("streamer", "eve", ["r1"])) as eve,
+        Raw(server.url, server.mint("streamer", "zoe", ["r2"])) as zoe,
+        Raw(server.url, server.mint("streamer", "max", ["r1", "r2"])) as max_,
+    ):
+        await list_oil(eve)
+        await list_oil(zoe, room="r2")
+        await open_oil_sale(eve)
+        await max_.ask(attach(max_), Done)
+        await zoe.join("r2")
+        assert (await zoe.ask(buy("z1", "r2"), PurchaseOutcome)).outcome == "reserved"
+        done = await zoe.ask(c.Release(id="z2", reservation_id="s1~zoe~0"), ReservationChanged)
+        assert (done.reservation.state, done.changed) == ("released", True)
+        assert zoe.notices() == []
 
 
 @pytest.mark.parametrize(

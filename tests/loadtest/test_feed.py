@@ -186,6 +186,35 @@ BROKEN: list[tuple[str, str, list[Entry]]] = [
 ]
 
 
+def test_a_rebuilt_sale_is_said_to_be_one() -> None:
+    """Each of its rows, once, and nothing else: what follows is folded as ever."""
+    newer = EPOCH + 9
+    sale = folded(
+        row(2, kind="freeze", reason="behind", seen=f"{EPOCH}-4", actor="", command=""),
+        row(3, kind="rebuild", epoch=newer, since="0", base="64", actor="eve", command="r"),
+        row(
+            5,
+            kind="recover",
+            epoch=newer,
+            first=4,
+            due="0",
+            limit="back",
+            orders="ann 0 c1 0=1 c0\nbob 0 c1 1=1 c0",
+        ),
+        row(6, kind="correct", epoch=newer, due="0", limit="back", orders="ann 0 c1 0=1 r0"),
+        row(7, kind="reopen", epoch=newer, actor="eve", command="r"),
+        row(8, epoch=newer, kind="reserve", at_ms=1_000, due=str(EPOCH + 61_000), orders="cat 64 c1 0=1"),
+    )
+    said = sale.problems.pop("format")
+    kinds = ("rebuild", "recover", "correct", "reopen")
+    assert len(said) == 4
+    for kind, text in zip(kinds, said, strict=True):
+        assert f" is a {kind}: a rebuilt sale is proved by `liveserver ledger verify`, and not here" in text
+    assert not any(sale.problems.values()), sale.problems
+    assert (sale.epoch, sale.seq, sale.frozen) == (newer, 8, False)
+    assert sale.available_at(newer, 5) == sale.available_at(EPOCH, 2) == {"red": 3, "blue": 1}
+
+
 @pytest.mark.parametrize(("law", "entries"), [b[1:] for b in BROKEN], ids=[b[0] for b in BROKEN])
 def test_each_law_is_seen_broken(law: str, entries: list[Entry]) -> None:
     assert law in LAWS

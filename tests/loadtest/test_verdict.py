@@ -158,6 +158,16 @@ def feed_row_removed(lines: Lines) -> None:
     lines.remove(next(feed(lines, "confirm")))
 
 
+def rebuilt_in_the_end(lines: Lines) -> None:
+    """The rows of a rebuild, behind all others."""
+    at = max(k for k, line in enumerate(lines) if line["k"] == "feed" and line["sale"] == "s1")
+    epoch, seq = map(int, lines[at]["id"].split("-"))
+    for nth, kind in enumerate(("rebuild", "recover", "correct", "reopen"), start=1):
+        row = {"kind": kind, "first": str(seq + nth), "at": lines[at]["fields"]["at"], "base": "64"}
+        row |= {"orders": "zoe 9 c9 0=1 r0", "due": "0", "actor": "eve", "command": "x", "since": "0"}
+        lines.insert(at + nth, {**lines[at], "id": f"{epoch + 1}-{seq + nth}", "fields": row})
+
+
 def sale_never_closed(lines: Lines) -> None:
     lines.remove(next(feed(lines, "close")))
 
@@ -474,6 +484,7 @@ OF_THE_FEED = {
 }
 
 TAMPERINGS: list[tuple[str, Callable[[Lines], None], set[str], str]] = [
+    (STORE, rebuilt_in_the_end, {"no_oversell", "one_outcome"}, "a rebuilt sale is proved by"),
     # What is explained is a critical event: whoever misses it also looks at another room.
     (AUDIENCE, drop_a_critical_event, {"critical_gapless", "conservation", "state_equal"}, "got event"),
     (AUDIENCE, double_a_critical_event, {"critical_gapless", "conservation"}, "got event"),

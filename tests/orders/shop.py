@@ -8,7 +8,9 @@ from liveserver.stock.rows import (
     AnyRow,
     Confirmed,
     ConfirmedLate,
+    Corrected,
     Expired,
+    Recovered,
     RefundDue,
     Released,
     Reserved,
@@ -45,6 +47,11 @@ def expected(sale_id: str, feed: list[AnyRow]) -> dict[str, tuple[str, str]]:
                 refs, kind = list(row.refs), "expired"
             case Confirmed() | ConfirmedLate() | Released() | RefundDue() | Returned():
                 refs, kind = [row.ref], KINDS[type(row)]
+            case Recovered() | Corrected():
+                for nth, one in enumerate(row.orders):
+                    named = reservation_id(sale_id, one.ref.user_id, one.ref.place)
+                    found[f"{sale_id}/{row.epoch}-{row.first + nth}"] = (one.state.value, named)
+                continue
             case _:
                 continue
         for nth, ref in enumerate(refs):

@@ -956,8 +956,9 @@ async def test_unknown_things_are_named(bench: Bench) -> None:
 )
 async def test_a_malformed_order_is_refused_before_anything_is_done(bench: Bench, wrong: Order) -> None:
     await bench.open(bench.spec((3,)))
-    with pytest.raises(OutOfRangeError):
-        await bench.ledger.reserve("s1", [order("bob", "c1"), wrong])
+    with pytest.raises(OutOfRangeError) as caught:
+        await bench.ledger.reserve("s1", [order("bob", "c1"), wrong, order("cat", "c1"), wrong])
+    assert caught.value.orders == (1, 3)
     assert (await bench.ledger.view("s1")).seq == 1
 
 

@@ -12,7 +12,8 @@ from collections.abc import AsyncIterator, Callable, Sequence
 
 import pytest
 
-from liveserver.stock import limits
+from liveserver.stock import checks, limits
+from liveserver.stock.checks import check_order
 from liveserver.stock.feed import read_feed
 from liveserver.stock.fold import fold
 from liveserver.stock.gather import IN_FLIGHT_MAX, Gatherer
@@ -195,14 +196,39 @@ async def test_an_order_nobody_can_take_harms_nobody(shop: Shop) -> None:
     await shop.open(shop.spec((10,)))
     with pytest.raises(OutOfRangeError):
         await shop.gatherer.purchase("s1", order("ann", "c", (0, 0)))
-    buys = [shop.purchase("ann", "c", (0, 1)), shop.purchase("bob", "c", (7, 1)), shop.purchase("cat", "c")]
-    answers = await asyncio.gather(*buys, return_exceptions=True)
-    assert isinstance(answers[1], UnknownItemError)
-    assert [getattr(answer, "outcome", None) for answer in answers] == [
-        Outcome.RESERVED,
-        None,
-        Outcome.RESERVED,
+    buys = [
+        shop.purchase("dan", "c", (0, 0)),
+        shop.purchase("ann", "c", (0, 1)),
+        shop.purchase("bob", "c", (7, 1)),
+        shop.purchase("eve eve", "c"),
+        shop.purchase("cat", "c"),
     ]
+    answers = await asyncio.gather(*buys, return_exceptions=True)
+    wrong = [type(answers[place]) for place in (0, 2, 3)]
+    assert wrong == [OutOfRangeError, UnknownItemError, OutOfRangeError]
+    assert [getattr(answers[place], "outcome", None) for place in (1, 4)] == [Outcome.RESERVED] * 2
+    assert shop.ledger.sizes == [1, 5, 3, 2], "all in one call, and the good ones in the last"
+    assert (await shop.ledger.view("s1")).available == {"i0": 8}
+
+
+async def test_each_order_is_looked_at_once(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[str] = []
+
+    def look(one: Order) -> None:
+        looked.append(one.user_id)
+        check_order(one)
+
+    monkeypatch.setattr(checks, "check_order", look)
+    await shop.open(shop.spec((10,)))
+    assert {(await buy).outcome for buy in [shop.purchase(f"u{k}", "c") for k in range(4)]} == {
+        Outcome.RESERVED
+    }
+    assert sorted(looked) == ["u0", "u1", "u2", "u3"]
+
+
+async def test_an_order_in_a_sale_of_no_name(shop: Shop) -> None:
+    with pytest.raises(OutOfRangeError):
+        await shop.gatherer.purchase("s 2", order("ann", "c"))
     with pytest.raises(UnknownSaleError):
         await shop.gatherer.purchase("s2", order("ann", "c"))
 

@@ -7,7 +7,7 @@ import time
 import pytest
 from redis.asyncio import Redis
 
-from liveserver.store import keys
+from liveserver.stock.scripts import places_key
 from liveserver.store.limits import PLACES_KEPT_MS
 from liveserver.store.places import ValkeyPlaces
 from liveserver.store.port import SHELF, Place
@@ -55,4 +55,4 @@ async def test_a_sale_is_in_so_many_rooms_and_no_more(places: ValkeyPlaces) -> N
 async def test_it_goes_by_itself(places: ValkeyPlaces, valkey: Redis) -> None:
     closes_at_ms = int(time.time() * 1000) + 60_000
     await put(places, "r1", closes_at_ms=closes_at_ms)
-    assert await valkey.pexpiretime(keys.places("s1")) == closes_at_ms + PLACES_KEPT_MS
+    assert await valkey.pexpiretime(places_key("s1")) == closes_at_ms + PLACES_KEPT_MS
