@@ -22,6 +22,10 @@ LUA = files("liveserver.stock") / "lua"
 SCRIPTS = sorted(entry.name.removesuffix(".lua") for entry in LUA.iterdir() if entry.is_file())
 PARTS = sorted(entry.name.removesuffix(".lua") for entry in (LUA / "parts").iterdir())
 LUA_LINES_MAX = 120  # a page
+LUA_WORDS = re.compile(
+    "and|break|do|else|elseif|end|false|for|function|if|in|local|nil|not|or|repeat|return|then|true|until|while"
+    "|KEYS|ARGV|redis|string|math|table|tonumber|pairs|ipairs|unpack"
+)
 some_id = st.from_regex(ID_PATTERN, fullmatch=True).filter(lambda text: not text.endswith("\n"))
 
 
@@ -79,7 +83,7 @@ def test_a_script_says_what_it_takes_answers_costs_and_mirrors(name: str) -> Non
 
 def code_of(lua: str) -> str:
     """Without comments and texts."""
-    return re.sub(r"'[^'\n]*'|--.*", "", lua)
+    return re.sub(r"'[^'\n]*'|--.*|^#!.*", "", lua)
 
 
 def listed(lists: list[str]) -> set[str]:
@@ -121,6 +125,8 @@ def test_a_script_is_made_of_the_parts_it_needs_and_no_others(name: str) -> None
     """What is missing would be found only by the call that comes across it."""
     before, needed = set[str](), {"limits"}
     for part, text in [*scripts.parts_of(name).items(), ("", (LUA / f"{name}.lua").read_text("utf-8"))]:
+        unknown = used(text) - PART_OF.keys()
+        assert not [word for word in unknown if not LUA_WORDS.fullmatch(word)], part
         assert needs(text) <= before, part
         needed |= needs(text)
         before.add(part)
