@@ -47,7 +47,7 @@ from liveserver.stock.rows import (
 from liveserver.stock.transitions import COUNTED, LETTER, TRANSITIONS, End
 
 AVAILABLE = "available"
-LINE_SPAN = 2**40  # the scores of item i in the line index begin at i times this: SPAN of common.lua
+LINE_SPAN = 2**40  # the scores of item i in the line index begin at i times this: SPAN of lua/parts/keys.lua
 
 
 class Law(StrEnum):

@@ -7,7 +7,8 @@ A payment is three ends, and the caller asks for one: ``confirm``. Of a hold tha
 paid, the sale decides which of the two others it is (``ModelSale._payment``): ``confirm_late`` takes the
 units anew, ``refund_due`` says for good that the money must go back.
 
-``LUA`` is this table as Lua source; it is put before every script, so the scripts hold no copy.
+``LUA`` is this table as Lua source; it is put before every script that reads or moves a
+reservation, so the scripts hold no copy.
 """
 
 from __future__ import annotations

@@ -18,7 +18,14 @@ from liveserver.stock.rows import Closed, Confirmed, Expired, Granted, Opened, R
 from protocol.types import ID_PATTERN
 
 FEED_MD = (files("liveserver.stock") / "FEED.md").read_text("utf-8")
-LUA_FILES = sorted(entry.name for entry in (files("liveserver.stock") / "lua").iterdir())
+LUA = files("liveserver.stock") / "lua"
+SCRIPTS = sorted(entry.name.removesuffix(".lua") for entry in LUA.iterdir() if entry.is_file())
+PARTS = sorted(entry.name.removesuffix(".lua") for entry in (LUA / "parts").iterdir())
+LUA_LINES_MAX = 120  # a page
+LUA_WORDS = re.compile(
+    "and|break|do|else|elseif|end|false|for|function|if|in|local|nil|not|or|repeat|return|then|true|until|while"
+    "|KEYS|ARGV|redis|string|math|table|tonumber|pairs|ipairs|unpack"
+)
 some_id = st.from_regex(ID_PATTERN, fullmatch=True).filter(lambda text: not text.endswith("\n"))
 
 
@@ -57,9 +64,9 @@ async def test_the_lua_table_is_the_table(valkey: Redis) -> None:
             assert await valkey.eval(ask, 0, end, letter) == [text.encode() for text in expected]
 
 
-@pytest.mark.parametrize("name", [name for name in LUA_FILES if name != "common.lua"])
+@pytest.mark.parametrize("name", SCRIPTS)
 def test_a_script_says_what_it_takes_answers_costs_and_mirrors(name: str) -> None:
-    text = (files("liveserver.stock") / "lua" / name).read_text("utf-8")
+    text = (LUA / f"{name}.lua").read_text("utf-8")
     header = text[: text.index("\n\n")]
     assert header.startswith("#!lua") and "\n-- KEYS" in header and "\n-- Answers" in header
     assert "\n-- O(" in header
@@ -72,6 +79,71 @@ def test_a_script_says_what_it_takes_answers_costs_and_mirrors(name: str) -> Non
         owner = named or owner
         mirror = Fold if owner == "Fold" else getattr(model, owner)
         assert hasattr(mirror, method), f"{owner}.{method}"
+
+
+def code_of(lua: str) -> str:
+    """Without comments and texts."""
+    return re.sub(r"'[^'\n]*'|--.*|^#!.*", "", lua)
+
+
+def listed(lists: list[str]) -> set[str]:
+    return set(", ".join(lists).split(", "))
+
+
+def defined(lua: str) -> set[str]:
+    """What a part names for whatever comes behind it."""
+    code = code_of(lua)
+    functions = re.findall(r"^local function (\w+)", code, re.MULTILINE)
+    return listed(functions + re.findall(r"^local (?!function)([\w, ]+?) *(?:=|$)", code, re.MULTILINE))
+
+
+def used(lua: str) -> set[str]:
+    """The words of a file that are neither fields nor its own."""
+    code = code_of(lua)
+    own = re.findall(r"\blocal (?!function)(\w+(?:, \w+)*)", code) + re.findall(r"\bfunction (\w+)", code)
+    own += re.findall(r"\bfunction *\w*\(([\w, ]*)", code) + re.findall(r"\bfor ([\w, ]+?) (?:=|in)", code)
+    return set(re.findall(r"(?<![\w.])[A-Za-z_]\w*\b(?! = )", code)) - listed(own)
+
+
+PART_OF = {  # name -> the part that defines it
+    name: part
+    for script in SCRIPTS
+    for part, text in scripts.parts_of(script).items()
+    for name in defined(text)
+}
+
+
+ORDER = tuple(dict.fromkeys(PART_OF.values()))
+
+
+def needs(lua: str) -> set[str]:
+    return {PART_OF[name] for name in used(lua) if name in PART_OF}
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_a_script_is_made_of_the_parts_it_needs_and_no_others(name: str) -> None:
+    """What is missing would be found only by the call that comes across it."""
+    before, needed = set[str](), {"limits"}
+    for part, text in [*scripts.parts_of(name).items(), ("", (LUA / f"{name}.lua").read_text("utf-8"))]:
+        unknown = used(text) - PART_OF.keys()
+        assert not [word for word in unknown if not LUA_WORDS.fullmatch(word)], part
+        assert needs(text) <= before, part
+        needed |= needs(text)
+        before.add(part)
+    assert needed == before - {""}
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_a_part_says_what_it_needs_and_some_script_has_it(name: str) -> None:
+    text = (LUA / "parts" / f"{name}.lua").read_text("utf-8")
+    said = re.findall(r"^-- Needs (.+)\.$", text[: text.index("\n\n")], re.MULTILINE)
+    assert said == ([] if name == "keys" else [", ".join(part for part in ORDER if part in needs(text))])
+    assert name in PART_OF.values()
+
+
+@pytest.mark.parametrize("name", [*SCRIPTS, *(f"parts/{name}" for name in PARTS)])
+def test_a_lua_file_is_a_page(name: str) -> None:
+    assert len((LUA / f"{name}.lua").read_text("utf-8").splitlines()) <= LUA_LINES_MAX
 
 
 def test_a_sale_lives_in_one_slot() -> None:

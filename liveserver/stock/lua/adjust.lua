@@ -1,11 +1,11 @@
 #!lua
 -- Units are added to or taken from an item, at most once per command id. Mirrors ModelSale.adjust.
--- KEYS  as common.lua
--- ARGV  1..6 as common.lua, 7 item number, 8 delta, 9 actor, 10 reason, 11 command id
+-- KEYS  as parts/keys.lua
+-- ARGV  1..6 as parts/fences.lua, 7 item number, 8 delta, 9 actor, 10 reason, 11 command id
 -- Answers  {'ok', view, lined}      done, now or before; lined: who was served or skipped then, as `told`
 --          {'sale_conflict'}        this command id asked for something else before
 --          {'closed'}  {'too_many_adjusts'}  {'below_held', available}
---          or a refusal of common.lua
+--          or a refusal of parts/fences.lua
 -- O(items).
 
 local sale, refusal = begin()

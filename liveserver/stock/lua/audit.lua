@@ -1,6 +1,6 @@
 #!lua flags=no-writes
 -- Counters, position and a page of the buyers or of the due index, of one instant. Mirrors ModelSale.view.
--- KEYS  as common.lua
+-- KEYS  as parts/keys.lua
 -- ARGV  1 what to page: 'buyers', 'due', 'line', or '' for nothing   2 cursor, '0' at first   3 about how many
 -- Answers  {meta, last entry id of the feed or '', buyers, next cursor, page}: meta as HGETALL tells it (empty
 --          where it is gone), the number of buyers, and page as HSCAN or ZSCAN tells it. Everything as it is

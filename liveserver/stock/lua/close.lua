@@ -1,8 +1,8 @@
 #!lua
 -- Nothing is sold from here on; holds keep their promise until due. Mirrors ModelSale.close.
--- KEYS  as common.lua
--- ARGV  1..6 as common.lua, 7 actor, 8 command id
--- Answers  {'ok', view} (closed now, or before), or a refusal of common.lua
+-- KEYS  as parts/keys.lua
+-- ARGV  1..6 as parts/fences.lua, 7 actor, 8 command id
+-- Answers  {'ok', view} (closed now, or before), or a refusal of parts/fences.lua
 -- O(items).
 
 local sale, refusal = begin()

@@ -1,8 +1,8 @@
 #!lua
 -- Nothing is reserved or confirmed from here on. Mirrors ModelSale.freeze.
--- KEYS  as common.lua
--- ARGV  1..6 as common.lua, 7 actor, 8 command id
--- Answers  {'ok', view, changed}: changed 1 if this very call froze it; or a refusal of common.lua
+-- KEYS  as parts/keys.lua
+-- ARGV  1..6 as parts/fences.lua, 7 actor, 8 command id
+-- Answers  {'ok', view, changed}: changed 1 if this very call froze it; or a refusal of parts/fences.lua
 -- O(items).
 
 local sale, refusal = begin()

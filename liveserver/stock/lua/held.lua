@@ -1,7 +1,7 @@
 #!lua flags=no-writes
 -- A page of what is held, the latest call first. Mirrors ModelSale.held.
 -- Ranks count from the end of `due`: sweeps take from its beginning, so no page misses what stays held.
--- KEYS  as common.lua
+-- KEYS  as parts/keys.lua
 -- ARGV  1 rank to begin at
 -- Answers  {'ok', epoch, held (as `told`), rank to go on at, -1 at the end} or {'unknown'}
 -- O(log n + r), r the orders of the calls on the page (below SWEEP_ORDERS + 128).

@@ -1,6 +1,6 @@
 #!lua flags=no-writes
 -- A buyer's value, as FEED.md describes it. Mirrors ModelLedger.lookup, .reservation, .reservations_of.
--- KEYS  as common.lua
+-- KEYS  as parts/keys.lua
 -- ARGV  1 user
 -- Answers  {'ok', epoch, value} (value '' for a user who never bought) or {'unknown'}
 -- O(records of the buyer).

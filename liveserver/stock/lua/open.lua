@@ -1,6 +1,6 @@
 #!lua
 -- Opens a sale. Mirrors ModelSale.__init__ and ModelLedger.open.
--- KEYS  as common.lua
+-- KEYS  as parts/keys.lua
 -- ARGV  1 now, as the caller's clock says   2 the last ms at which this call may still act
 --       3 limit per user   4 hold ms   5 opens ms   6 closes ms   7 command id   8 number of items
 --       9 items, 'id=stock id=stock'   10 '1' if in this run of the server every write is on disk, else '0'

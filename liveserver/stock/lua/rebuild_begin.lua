@@ -1,7 +1,7 @@
 #!lua
 -- A rebuild of a frozen sale begins, in a new epoch; until its end nothing else is done to the sale. rebuild.py
 -- plans it, audit.py proves what came of it; the model is never rebuilt. Mirrors Fold.take of its row.
--- KEYS  as common.lua; 7 where a feed that is of no use goes
+-- KEYS  as parts/keys.lua; 7 where a feed that is of no use goes
 -- ARGV  1 the id of the feed's last entry as the caller read it, '' if there is none
 --       2 '1' if in this run of the server every write is on disk, else '0'
 --       3 lowest epoch to take   4 epoch in which the sale was first opened, '0' for the one taken

@@ -1,7 +1,7 @@
 #!lua
 -- A rebuild is done: the sale is frozen no more, and goes on as it was (who is in line is served by the next sweep).
 -- Mirrors Fold.take of its row.
--- KEYS  as common.lua
+-- KEYS  as parts/keys.lua
 -- ARGV  1 epoch and 2 seq at which the rebuild stands   3 '1' if every write is on disk, else '0'
 --       4 'open' or 'paused': what it is unless it is closed   5 actor   6 command id
 -- Answers  {'ok', epoch, seq}, or {'moved', epoch, seq}: the rebuild does not stand there; nothing was done

@@ -1,7 +1,7 @@
 #!lua
 -- An order to the sale itself that was lost is put back by a rebuild: its row, and that it was asked.
 -- Mirrors Fold.take of its rows.
--- KEYS  as common.lua
+-- KEYS  as parts/keys.lua
 -- ARGV  1 epoch and 2 seq at which the rebuild stands   3 '1' if every write is on disk, else '0'
 --       4 'adjust', 'pause', 'resume' or 'close'   5 actor   6 command id
 --       7 item number   8 delta   9 reason, of an adjust

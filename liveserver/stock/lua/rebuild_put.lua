@@ -1,7 +1,7 @@
 #!lua
 -- Reservations are put back by a rebuild: one row of the feed, and what follows from it.
 -- Mirrors Fold.take of its rows.
--- KEYS  as common.lua
+-- KEYS  as parts/keys.lua
 -- ARGV  1 epoch and 2 seq at which the rebuild stands   3 '1' if every write is on disk, else '0'
 --       4 'recover' (the feed hadn't them) or 'correct' (it had them, in another state)
 --       5 due ms of those held, '0' if none is   6 'back' or 'kept', as in a `return` row

@@ -1,8 +1,8 @@
 #!lua
 -- Many orders in one step; the batch means what its orders mean one by one. Mirrors ModelSale.reserve.
--- KEYS  as common.lua
--- ARGV  1..6 as common.lua, then the user of each order, then of each 'command lines' (lines as in FEED.md)
--- Answers  {'ok', view, due, answers, expired, lined} or a refusal of common.lua
+-- KEYS  as parts/keys.lua
+-- ARGV  1..6 as parts/fences.lua, then the user of each order, then of each 'command lines' (lines as in FEED.md)
+-- Answers  {'ok', view, due, answers, expired, lined} or a refusal of parts/fences.lua
 --   due      ms: of every hold granted by this call
 --   answers  one per order: an integer, 1 sold_out, 2 limit_reached, 3 not_started, 4 paused, 5 frozen,
 --            6 closed, 7 conflict, 16 + place: reserved now; or, for a command id granted before, that
@@ -22,82 +22,12 @@ local SOLD_OUT, LIMIT_REACHED, CONFLICT, RESERVED = 1, 2, 7, 16
 local not_open = CODE[status_of(sale)]
 local due = sale.now + sale.hold
 local ending = ' h' .. due .. ';'
-local find, match, sub, gsub = string.find, string.match, string.sub, string.gsub
 local limit, available, held = sale.limit, sale.available, sale.held
 local has_line = sale.waitlist > 0
 
 local n = (#ARGV - 6) / 2
+local answers = {}
 local stored = redis.call('HMGET', BUYERS, unpack(ARGV, 7, 6 + n))
-local changed, last, at_of = {}, 0, {} -- users and their new values, as HSET takes them; where each value stands
-local run = { waits = false, n = 0, rows = {}, items = {} } -- orders granted in a row, or put in line in a row
-local runs, answers = { run }, {}
-local in_line, ahead_of -- ahead_of: of those put in line by this very call
-
-local function keep(user, value)
-  local at = at_of[user]
-  if not at then
-    changed[last + 1], last = user, last + 2
-    at, at_of[user] = last, last
-  end
-  changed[at] = value
-end
-
--- What stands behind 'command' in an order: ' 0=1,3=2' as { item, units } each, and their sum. The orders of a
--- call want much the same.
-local parsed, same = {}, nil
-local function lines_of(packed)
-  if same and find(packed, same.text, same.from, true) then return same end
-  local text = sub(packed, find(packed, ' ', 1, true), -1)
-  same = parsed[text]
-  if not same then
-    local lines = { sum = 0, text = text, from = -#text }
-    each_line(text, function(item, units)
-      lines[#lines + 1], lines.sum = { item, units }, lines.sum + units
-    end)
-    lines.first = lines.sum .. ';' -- how the value of a new buyer begins
-    if #lines == 1 then lines.item = lines[1][1] end
-    parsed[text], same = lines, lines
-  end
-  return same
-end
-
-local function take(waits, row)
-  if run.waits ~= waits then
-    if run.n > 0 then
-      run = { n = 0, rows = {}, items = {} }
-      runs[#runs + 1] = run
-    end
-    run.waits = waits
-  end
-  run.n = run.n + 1
-  run.rows[run.n] = row
-end
-
--- ModelSale._told, of one who waits.
-local function waits_as(user, place, record, new)
-  local named = user .. ' ' .. place
-  local ahead = ahead_of and ahead_of[named]
-  if not ahead then
-    local score = tonumber(redis.call('ZSCORE', LINE, named))
-    ahead = redis.call('ZCOUNT', LINE, score - score % SPAN, score) - 1
-  end
-  return { told(user, place, record), ahead, new }
-end
-
--- ModelSale._may_wait, and it takes its place.
-local function wait(user, value, packed, item, used, place)
-  in_line = in_line or redis.call('ZCARD', LINE)
-  local _, places = gsub(value or '', ' w0;', '')
-  if in_line >= sale.waitlist or (limit > 0 and used + 1 + places > limit) then return SOLD_OUT end
-  ahead_of = ahead_of or {}
-  ahead_of[user .. ' ' .. place] = waiting(sale, item)
-  in_line, sale.waiting[item] = in_line + 1, sale.waiting[item] + 1
-  value = used .. (value and sub(value, find(value, ';', 1, true), -1) or ';') .. packed .. ' w0;'
-  keep(user, value)
-  take(true, user .. ' ' .. place .. ' ' .. packed)
-  run.items[run.n] = item
-  return waits_as(user, place, record_at(value, place), 1)
-end
 
 local function enough_for(lines)
   for l = 1, #lines do
@@ -132,8 +62,7 @@ local function purchase(user, value, packed)
       available[i], held[i] = available[i] - units, held[i] + units
     end
   else
-    if has_line and asked == 1 then return wait(user, value, packed, lines.item, used, place) end
-    return SOLD_OUT
+    return has_line and asked == 1 and wait(sale, user, place, value, packed, lines.item, used) or SOLD_OUT
   end
   if value then
     keep(user, (used + asked) .. sub(value, find(value, ';', 1, true), -1) .. packed .. ending)
@@ -181,29 +110,5 @@ for k = 1, n do
   end
 end
 
-if last > 0 then
-  for _, run in ipairs(runs) do
-    local rows = table.concat(run.rows, '\n')
-    if run.waits then
-      feed_row(sale, 'wait', run.n, 'orders', rows)
-    else
-      feed_row(sale, 'reserve', run.n, 'due', due, 'orders', rows)
-    end
-    run.last = sale.seq
-  end
-  redis.call('HSET', BUYERS, unpack(changed))
-  for _, lines in pairs(parsed) do
-    for l = 1, #lines do
-      local item = lines[l][1]
-      sale.touched['a' .. item], sale.touched['h' .. item] = available[item], held[item]
-    end
-  end
-  save(sale)
-  for _, run in ipairs(runs) do
-    if not run.waits then add_due(sale, due, run.last) end
-    for k, item in pairs(run.items) do
-      redis.call('ZADD', LINE, item * SPAN + run.last - run.n + k, match(run.rows[k], '^%S+ %d+'))
-    end
-  end
-end
+if last > 0 then write(sale, due) end
 return { 'ok', view_of(sale), due, answers, expired, sale.lined }

@@ -1,12 +1,12 @@
 #!lua
 -- A sale is paused or resumed, at most once per command id. Mirrors ModelSale.switch.
--- KEYS  as common.lua
--- ARGV  1..6 as common.lua, 7 'pause' or 'resume', 8 actor, 9 command id
+-- KEYS  as parts/keys.lua
+-- ARGV  1..6 as parts/fences.lua, 7 'pause' or 'resume', 8 actor, 9 command id
 -- Answers  {'ok', view, lined}  done, now or before (other commands may have come since); lined: who was
 --          served or skipped then, as `told`
 --          {'sale_conflict'}  this command id asked for something else before
 --          {'closed'}  {'frozen'}  {'too_many_adjusts'}
---          or a refusal of common.lua
+--          or a refusal of parts/fences.lua
 -- O(items). It is a row also where it changes nothing: the feed has every command that counted.
 
 local sale, refusal = begin()

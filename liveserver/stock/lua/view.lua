@@ -1,6 +1,6 @@
 #!lua flags=no-writes
 -- The counters, and what never changes of a sale. Mirrors ModelSale.view.
--- KEYS  as common.lua
+-- KEYS  as parts/keys.lua
 -- Answers  {'ok', view, {limit, hold, opens, closes, items, waitlist, spread, ships}} or {'unknown'}
 -- O(items).
 
