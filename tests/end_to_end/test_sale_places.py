@@ -286,3 +286,18 @@ async def test_a_detach_repeated_when_the_sale_is_back_takes_nothing_away(server
         assert (await eve.ask(away, Done)).duplicate is True
         rooms = (await shop.done("GET", "/v1/sales/s1/places"))["rooms"]
         assert [(at["room"], at.get("selling", True)) for at in rooms] == [("r1", True), ("r2", True)]
+
+
+async def test_the_room_it_was_opened_in_is_its_home_though_it_had_forgotten_it(server: Running) -> None:
+    shop = Rest(server, server.mint("service", "shop"))
+    async with Raw(server.url, server.mint("streamer", "eve", ["r1"])) as eve:
+        await list_oil(eve)
+        await open_oil_sale(eve)
+        await eve.ask(detach(eve, "r1"), Done)
+        for nth in range(CLOSED_SALES_MAX):
+            opening = {"saleId": f"t{nth}", "listingId": "oil"}
+            await shop.done("POST", "/v1/rooms/r1/sales", opening, key=f"o{nth}")
+            await shop.done("POST", f"/v1/sales/t{nth}/close", key=f"c{nth}")
+        await eve.ask(attach(eve, "r1"), Done)
+        await eve.ask(c.PauseSale(id="p1", room="r1", sale_id="s1"), Done)
+        await eve.ask(c.CloseSale(id="x1", sale_id="s1"), Done)
