@@ -35,7 +35,8 @@ async def handle(context: Context, session: Session, command: AttachSale) -> Don
         raise CommandError("closed", field="saleId")
     await context.kill_switch.check()
     known = live.view.sales.get(command.sale_id)
-    guest = known is None or known.guest
+    here = places.get(command.room)
+    guest = known.guest if known is not None else here is None or not here.home
     await context.places.put(
         command.sale_id, command.room, Place(listing, home=not guest), closes_at_ms=view.closes_at_ms
     )

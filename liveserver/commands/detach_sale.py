@@ -20,9 +20,9 @@ async def handle(context: Context, session: Session, command: DetachSale) -> Don
         lambda room: decide_detach(room, command.sale_id),
         command.stream_time_ms,
     )
-    sale = live.view.sales[command.sale_id]
-    listing = live.view.listings.get(sale.listing_id)
-    if listing is not None:
+    sale = live.view.sales.get(command.sale_id)  # said again, the room may have forgotten it, or sell it anew
+    listing = None if sale is None or not sale.detached else live.view.listings.get(sale.listing_id)
+    if sale is not None and listing is not None:
         detached = Place(listing, home=not sale.guest, selling=False)
         await context.places.put(command.sale_id, command.room, detached, closes_at_ms=sale.closes_at_ms)
     return Done(id=command.id, t=context.clock.now_ms(), epoch=epoch, offset=offset, duplicate=duplicate)

@@ -1,9 +1,9 @@
 """``openSale``: the stock of a listing's items becomes a sale.
 
-Order of steps: look whose the sale is, if it is there; announce it to the room (so every process that holds
-it will look it up); open it in the ledger; note where it is shown; tell the room. Each step may be done
-twice, so a crash between them is healed by the same command sent again: it takes over the times of the sale
-it finds.
+Order of steps: look whose the sale is, if it is there, and whether it can be opened at all; announce it to
+the room (so every process that holds it will look it up); open it in the ledger; note where it is shown;
+tell the room. Each step may be done twice, so a crash between them is healed by the same command sent again:
+it takes over the times of the sale it finds.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from protocol.events import Event, SaleOpened
 from protocol.replies import Done
 
 from .critical import idempotency_key
-from .opening import open_in_ledger, there
+from .opening import open_in_ledger, terms_of, there
 from .ports import Context, LiveRoom
 from .reservations import ledger_errors
 from .sales import shown
@@ -30,11 +30,12 @@ async def handle(context: Context, session: Session, command: OpenSale) -> Done:
     listing = check_open_sale(live.view, command, context.clock.now_ms())
     with ledger_errors():
         found = await there(context, command.sale_id)
-    if found is not None and not await _may_take_over(session, live, command.sale_id):
+    if found is not None and not await _may_take_over(context, session, live, command):
         raise CommandError("sale_conflict", "another room's sale has this id", field="saleId")
+    terms = terms_of(context, command, listing.items, found)
     await context.kill_switch.check()
     await live.announce_sale(command.sale_id)
-    view, terms = await open_in_ledger(context, command, listing.items, found)
+    view = await open_in_ledger(context, command, terms)
     for place in (command.room, SHELF) if command.shelf else (command.room,):
         await context.places.put(
             command.sale_id, place, Place(listing, home=True), closes_at_ms=view.closes_at_ms
@@ -53,11 +54,16 @@ def _opens(event: Event, command: OpenSale) -> bool:
     return isinstance(event, SaleOpened) and event.sale.sale_id == command.sale_id
 
 
-async def _may_take_over(session: Session, live: LiveRoom, sale_id: str) -> bool:
-    """A sale that is there is this room's if it was announced to it. Whose token is for some rooms only
-    must not get at the sale of another by opening it once more in his own; nor at one his room is a guest
-    of."""
-    known = live.view.sales.get(sale_id)
+async def _may_take_over(context: Context, session: Session, live: LiveRoom, command: OpenSale) -> bool:
+    """A sale that is there is this room's if it is noted to be; not noted anywhere (a crash came before), if
+    it was announced to it. Whose token is for some rooms only must not get at the sale of another by opening
+    it once more in his own, though he announced it first; nor at one his room is a guest of."""
+    known = live.view.sales.get(command.sale_id)
     if known is not None and known.guest:
         return False
-    return "*" in session.who.rooms or known is not None or await live.is_announced(sale_id)
+    if "*" in session.who.rooms:
+        return True
+    places = await context.places.of(command.sale_id)
+    if places:
+        return command.room in places and places[command.room].home
+    return known is not None or await live.is_announced(command.sale_id)

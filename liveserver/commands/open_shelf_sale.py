@@ -13,7 +13,7 @@ from protocol.errors import CommandError
 from protocol.replies import Done
 from protocol.types import Item, Listing, ListingDraft
 
-from .opening import open_in_ledger, there
+from .opening import open_in_ledger, terms_of, there
 from .ports import Context
 from .reservations import ledger_errors
 from .session import Session
@@ -33,8 +33,9 @@ async def handle(context: Context, session: Session, command: OpenShelfSale) -> 
         raise CommandError("sale_conflict", "a room's sale has this id", field="saleId")
     if SHELF in places and places[SHELF].listing != card:
         raise CommandError("sale_conflict", "it is on the shelf with another card", field="listing")
+    terms = terms_of(context, command, items, found)
     await context.kill_switch.check()
-    view, _ = await open_in_ledger(context, command, items, found)
+    view = await open_in_ledger(context, command, terms)
     if view.status is not SaleStatus.CLOSED:
         await context.places.put(
             command.sale_id, SHELF, Place(card, home=True), closes_at_ms=view.closes_at_ms

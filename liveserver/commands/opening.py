@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from liveserver.stock.checks import check_spec
 from liveserver.stock.port import SaleItem, SaleSpec, StockView, UnknownSaleError
 from protocol.commands import OpenSale, OpenShelfSale
 from protocol.errors import CommandError
@@ -20,13 +21,14 @@ async def there(context: Context, sale_id: str) -> StockView | None:
         return None
 
 
-async def open_in_ledger(
+def terms_of(
     context: Context,
     command: OpenSale | OpenShelfSale,
     items: Sequence[Item | ItemDraft],
     found: StockView | None,
-) -> tuple[StockView, SaleSpec]:
-    """A sale that is there keeps its times: else the same command sent later would be another one."""
+) -> SaleSpec:
+    """A sale that is there keeps its times: else the same command sent later would be another one. Raises
+    ``CommandError`` for terms no sale can have."""
     if found is not None:
         opens_at_ms, closes_at_ms = found.opens_at_ms, found.closes_at_ms
     else:
@@ -45,8 +47,17 @@ async def open_in_ledger(
         spread_ms=command.spread_ms,
         ships_at_ms=command.ships_at_ms,
     )
-    at_fault = "listingId" if isinstance(command, OpenSale) else "listing.items"
-    with ledger_errors(out_of_range=at_fault):
+    with ledger_errors(out_of_range=_at_fault(command)):
+        check_spec(terms)
+    return terms
+
+
+async def open_in_ledger(context: Context, command: OpenSale | OpenShelfSale, terms: SaleSpec) -> StockView:
+    with ledger_errors(out_of_range=_at_fault(command)):
         view = await context.stock.ledger.open(terms, command_id=command.id)
     await context.kill_switch.check_opened(command.sale_id)
-    return view, terms
+    return view
+
+
+def _at_fault(command: OpenSale | OpenShelfSale) -> str:
+    return "listingId" if isinstance(command, OpenSale) else "listing.items"

@@ -9,6 +9,7 @@ another, from what the store says; what is frozen stays so, and only holders not
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Final
 
 import structlog
@@ -112,7 +113,7 @@ class KillSwitch:
         thrown = await self.read()
         if thrown is None:
             return
-        with store_errors():
+        with store_errors(), contextlib.suppress(_Overtaken):
             await self._freeze_all(thrown, self._desk.sales())
             if not thrown.done and await self._store.lease(self.context.process):
                 await self._pass(thrown)
@@ -120,10 +121,7 @@ class KillSwitch:
     async def _pass(self, thrown: Thrown) -> None:
         """Through all sales of the store. Done, when none was left to freeze and everybody was told."""
         sales = await find_sales(self._client)
-        try:
-            frozen, failed = await self._freeze_all(thrown, sales, leased=True)
-        except _Overtaken:
-            return
+        frozen, failed = await self._freeze_all(thrown, sales, leased=True)
         done = not frozen and not failed and not await self._store.claims()
         await self._store.report(frozen=0, failed=failed, done=done)
         if done:
@@ -132,9 +130,13 @@ class KillSwitch:
     async def _freeze_all(
         self, thrown: Thrown, sales: list[str], *, leased: bool = False
     ) -> tuple[int, list[str]]:
-        """(how many this very call froze, what failed: sale and why)."""
+        """(how many this very call froze, what failed: sale and why). Lifted meanwhile, it freezes the
+        ``AT_ONCE`` under way and no more: nothing thaws a sale."""
         frozen, failed = 0, list[str]()
         for start in range(0, len(sales), AT_ONCE):
+            now = await self._store.read()
+            if now is None or now.command_id != thrown.command_id:
+                raise _Overtaken
             if leased and not await self._store.lease(self.context.process):
                 raise _Overtaken
             portion = sales[start : start + AT_ONCE]
@@ -179,7 +181,8 @@ class KillSwitch:
             return False
         if sale_id not in self._telling:
             self._telling.add(sale_id)
-            self._tasks.start(self._tell(sale_id), name=f"tell the holders of {sale_id}")
+            if self._tasks.start(self._tell(sale_id), name=f"tell the holders of {sale_id}") is None:
+                self._telling.discard(sale_id)  # too much to do: the claim grows stale, and is found
         return froze.changed
 
     async def _tell(self, sale_id: str) -> None:
@@ -199,7 +202,7 @@ class KillSwitch:
 
 
 class _Overtaken(Exception):
-    """We stood still, and another process goes through the sales now."""
+    """The switch was lifted; or we stood still, and another process goes through the sales now."""
 
 
 def _is_over(view: StockView) -> bool:

@@ -70,7 +70,7 @@ class Shelf:
             return
         if seen.view is None:
             del self._seen[view.sale_id]  # it has been opened
-        elif (view.epoch, view.seq) > (seen.view.epoch, seen.view.seq):
+        elif _position(view) > _position(seen.view):
             seen.view = view
 
     async def _look(self, sale_id: str, *, trusted: bool = False) -> Seen:
@@ -105,13 +105,19 @@ class Shelf:
                     raise
             else:
                 seen.card = await self._places.shelf(sale_id)
-        self._seen.pop(sale_id, None)
+        before = self._seen.pop(sale_id, None)
+        if before is not None and before.view is not None and seen.view is not None:
+            seen.view = max(seen.view, before.view, key=_position)  # what was heard while we asked
         self._seen[sale_id] = seen
         if len(self._seen) > SALES_MAX:
             del self._seen[next(iter(self._seen))]
         if seen.card is not None:
             self._on_look(sale_id)
         return seen
+
+
+def _position(view: StockView) -> tuple[int, int]:
+    return view.epoch, view.seq
 
 
 def sale_view(view: StockView, terms: SaleSpec, card: Place | None) -> SaleView:

@@ -120,6 +120,9 @@ class StockDesk:
         self._latch.learn(view, self._clock.now_ms())
         if self._shelf is not None:
             self._shelf.observe(view)
+        over = view.status is SaleStatus.CLOSED and not any(view.held.values())
+        if not over and view.sale_id in self._finished:
+            self._begin_anew(view.sale_id)
         rooms = self._rooms_hearing(view.sale_id)
         heard = True
         for room in tuple(rooms):
@@ -129,7 +132,7 @@ class StockDesk:
             else:
                 heard &= live.observe(view)
         known = rooms or view.sale_id in self._shelved
-        if known and heard and view.status is SaleStatus.CLOSED and not any(view.held.values()):
+        if known and heard and over:
             self._finish(view.sale_id)
         elif not rooms:
             self._rooms_of.pop(view.sale_id, None)
@@ -171,6 +174,10 @@ class StockDesk:
         self._finished.setdefault(sale_id, rooms)
         if len(self._finished) > FINISHED_MAX:
             del self._finished[next(iter(self._finished))]
+
+    def _begin_anew(self, sale_id: str) -> None:
+        """Rebuilt, or opened again under its old id. (Were it an older view, the next sweep ends it.)"""
+        self._rooms_of.setdefault(sale_id, set()).update(self._finished.pop(sale_id))
 
     def expired(self, reservations: list[Reservation]) -> None:
         for reservation in reservations:

@@ -108,7 +108,8 @@ class Deliverer:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _take_up(self, sale_id: str) -> None:
-        await make_group(self._client, sale_id, self._group)
+        if not await make_group(self._client, sale_id, self._group):
+            return  # archived since it was found
         feed = GroupFeed(self._client, sale_id, self._group, self._owner)
         if not await feed.lease():
             return

@@ -174,13 +174,17 @@ class GroupFeed:
         return SaleFacts.of(row.spec, row.epoch)
 
 
-async def make_group(client: Redis, sale_id: str, group: str) -> None:
-    """From the feed's beginning. One that is there stays as it is. Raises redis-py's exceptions."""
+async def make_group(client: Redis, sale_id: str, group: str) -> bool:
+    """From the feed's beginning. One that is there stays as it is. False: the sale is gone. Raises redis-py's
+    exceptions."""
     try:
         await client.xgroup_create(feed_key(sale_id), group, id="0")
     except ResponseError as error:
+        if "requires the key to exist" in str(error):
+            return False
         if "BUSYGROUP" not in str(error):
             raise
+    return True
 
 
 def _hold(reply: bytes, sale_id: str) -> None:

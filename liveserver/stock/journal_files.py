@@ -147,8 +147,13 @@ class JournalFiles:
 
     def _clear(self) -> list[str]:
         """Takes away what is too old, and the oldest of what is too much, and names these; never a file in
-        use."""
-        stats = {path: path.stat() for path in self._folder.glob(f"*{SUFFIX}")}
+        use. Another process may clear away the same at the same time."""
+        stats = {}
+        for path in self._folder.glob(f"*{SUFFIX}"):
+            try:
+                stats[path] = path.stat()
+            except FileNotFoundError:
+                continue
         left = sum(stat.st_size for stat in stats.values())
         dropped: list[str] = []
         for path, stat in sorted(stats.items(), key=lambda one: (one[1].st_mtime, one[0].name)):
@@ -163,7 +168,11 @@ class JournalFiles:
 
 
 def _in_use(path: Path) -> bool:
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    """Or gone already: nothing to clear away."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return True
     try:
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except OSError:

@@ -5,16 +5,19 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Coroutine
 from typing import Any
 
 import pytest
 from redis.asyncio import Redis
 
 from liveserver.app import Running
-from liveserver.hub.kill_switch import KillSwitch
+from liveserver.hub import kill_switch
+from liveserver.hub.kill_switch import AT_ONCE, KillSwitch
+from liveserver.hub.tasks import Tasks
 from liveserver.stock.ledger import ValkeyLedger
 from liveserver.stock.port import SaleStatus
-from liveserver.store.kill_switch import CLAIMS, KillSwitchStore
+from liveserver.store.kill_switch import CLAIMS, KillSwitchStore, Thrown
 from protocol import commands as c
 from protocol.replies import Done, PurchaseOutcome
 from protocol.types import OrderLine
@@ -167,3 +170,58 @@ async def test_who_opens_in_the_very_moment_opens_a_frozen_sale(
         assert refused.code == "all_frozen"
     ledger = ValkeyLedger(valkey, ManualClock(int(time.time() * 1000)))
     assert (await ledger.view("s")).status is SaleStatus.FROZEN
+
+
+async def test_a_switch_lifted_in_the_middle_freezes_no_more(
+    valkey: Redis, monkeypatch: pytest.MonkeyPatch, server: Running
+) -> None:
+    """It was thrown by mistake, and there is no command that thaws a sale."""
+    shop = Rest(server, server.mint("service", "shop"))
+    await on_shelf(shop, *(f"s{nth:02}" for nth in range(2 * AT_ONCE)))
+    freeze, beat = KillSwitch._freeze, KillSwitch.beat
+    lifted, ended = asyncio.Event(), asyncio.Event()
+
+    async def lifted_behind(switch: KillSwitch, thrown: Thrown, sale_id: str) -> bool:
+        frozen = await freeze(switch, thrown, sale_id)
+        if sale_id == "s00":
+            await switch.lift()
+            lifted.set()
+        return frozen
+
+    async def to_its_end(switch: KillSwitch) -> None:
+        await beat(switch)
+        if lifted.is_set():
+            ended.set()
+
+    monkeypatch.setattr(KillSwitch, "_freeze", lifted_behind)
+    monkeypatch.setattr(KillSwitch, "beat", to_its_end)
+    await shop.done("POST", "/v1/freeze-all", key="stop")
+    async with asyncio.timeout(PATIENCE_S):
+        await ended.wait()
+    found = await statuses(shop)
+    assert found["s00"] == "frozen"
+    assert {found[f"s{nth:02}"] for nth in range(AT_ONCE, 2 * AT_ONCE)} == {"open"}
+
+
+async def test_holders_that_could_not_be_told_for_too_much_work_are_told_later(
+    monkeypatch: pytest.MonkeyPatch, server: Running
+) -> None:
+    start, refused = Tasks.start, 0
+
+    def too_much(tasks: Tasks, work: Coroutine[Any, Any, Any], *, name: str) -> asyncio.Task[Any] | None:
+        nonlocal refused
+        if name.startswith("tell the holders") and not refused:
+            refused += 1
+            work.close()
+            return None
+        return start(tasks, work, name=name)
+
+    monkeypatch.setattr(Tasks, "start", too_much)
+    monkeypatch.setattr(kill_switch, "STALE_MS", 500)
+    shop = Rest(server, server.mint("service", "shop"))
+    await on_shelf(shop, "a")
+    async with Raw(server.url, server.mint("viewer", "ann")) as ann:
+        await ann.ask(buy("a", "p1"), PurchaseOutcome)
+        await shop.done("POST", "/v1/freeze-all", key="stop")
+        await ann.until(lambda message: getattr(message, "kind", "") == "reservationFrozen")
+        assert (refused, len(ann.notices())) == (1, 1)

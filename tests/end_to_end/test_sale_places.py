@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from liveserver.app import Running
+from liveserver.core.limits import CLOSED_SALES_MAX
 from liveserver.store import places
 from protocol import commands as c
 from protocol.commands import CommandBase
@@ -321,3 +322,50 @@ async def test_a_sale_is_in_so_many_rooms_and_no_more(
             "r3 heard nothing of it"
         )
         await eve.ask(attach(eve), Done)
+
+
+async def test_a_detach_repeated_when_the_room_has_forgotten_the_sale_is_done_already(
+    server: Running,
+) -> None:
+    shop = Rest(server, server.mint("service", "shop"))
+    async with Raw(server.url, server.mint("streamer", "eve")) as eve:
+        await list_oil(eve)
+        await open_oil_sale(eve)
+        done = await shop.done("POST", "/v1/rooms/r1/sales/s1/detach", key="d")
+        for nth in range(CLOSED_SALES_MAX):
+            opening = {"saleId": f"t{nth}", "listingId": "oil"}
+            await shop.done("POST", "/v1/rooms/r1/sales", opening, key=f"o{nth}")
+            await shop.done("POST", f"/v1/sales/t{nth}/close", key=f"c{nth}")
+            await eve.join("r1")
+        again = await shop.done("POST", "/v1/rooms/r1/sales/s1/detach", key="d")
+        assert (again["offset"], again["duplicate"]) == (done["offset"], True)
+
+
+async def test_a_detach_repeated_when_the_sale_is_back_takes_nothing_away(server: Running) -> None:
+    shop = Rest(server, server.mint("service", "shop"))
+    async with Raw(server.url, server.mint("streamer", "eve")) as eve:
+        await list_oil(eve)
+        await list_oil(eve, room="r2")
+        await open_oil_sale(eve)
+        await eve.ask(attach(eve), Done)
+        away = detach(eve)
+        await eve.ask(away, Done)
+        await eve.ask(attach(eve), Done)
+        assert (await eve.ask(away, Done)).duplicate is True
+        rooms = (await shop.done("GET", "/v1/sales/s1/places"))["rooms"]
+        assert [(at["room"], at.get("selling", True)) for at in rooms] == [("r1", True), ("r2", True)]
+
+
+async def test_the_room_it_was_opened_in_is_its_home_though_it_had_forgotten_it(server: Running) -> None:
+    shop = Rest(server, server.mint("service", "shop"))
+    async with Raw(server.url, server.mint("streamer", "eve", ["r1"])) as eve:
+        await list_oil(eve)
+        await open_oil_sale(eve)
+        await eve.ask(detach(eve, "r1"), Done)
+        for nth in range(CLOSED_SALES_MAX):
+            opening = {"saleId": f"t{nth}", "listingId": "oil"}
+            await shop.done("POST", "/v1/rooms/r1/sales", opening, key=f"o{nth}")
+            await shop.done("POST", f"/v1/sales/t{nth}/close", key=f"c{nth}")
+        await eve.ask(attach(eve, "r1"), Done)
+        await eve.ask(c.PauseSale(id="p1", room="r1", sale_id="s1"), Done)
+        await eve.ask(c.CloseSale(id="x1", sale_id="s1"), Done)

@@ -17,6 +17,7 @@ from liveserver.hub.shelf import Shelf
 from liveserver.hub.stock_desk import StockDesk
 from liveserver.stock.ledger import ValkeyLedger
 from liveserver.stock.port import LedgerError, Reservation, SaleStatus, StockView, Verdict
+from liveserver.stock.scripts import keys_of
 from liveserver.valkey.connect import call_client
 from tests.clock import ManualClock
 from tests.stock.conftest import ValkeyBench, order
@@ -112,6 +113,22 @@ async def test_a_closed_sale_is_swept_until_nothing_is_held(swept: Swept) -> Non
     swept.desk.concerns(ROOM, "s1")  # its room is held still, but there is nothing left to sweep
     await swept.beats(5_000)
     assert len(swept.rooms.views) == heard
+
+
+async def test_a_sale_opened_anew_after_its_end_is_swept_again_and_its_holders_are_told(swept: Swept) -> None:
+    """It was archived, and its id is used once more; so it is with one that a rebuild opened again."""
+    await swept.open(swept.spec((5,), hold_ms=5_000))
+    swept.desk.concerns(ROOM, "s1")
+    swept.desk.observe(await swept.ledger.close("s1", actor="eve", command_id="x"))
+    assert swept.desk.sales() == []
+    await swept.client.delete(*keys_of("s1"))
+    await swept.advance(1_000)
+    swept.desk.observe(await swept.open(swept.spec((5,), hold_ms=5_000)))
+    swept.desk.concerns(ROOM, "s1")
+    assert swept.desk.sales() == ["s1"]
+    await swept.buys("ann")
+    await swept.beats(5_000)
+    assert swept.rooms.told == [("reservationExpired", "ann", "s1~ann~0")]
 
 
 async def test_a_sale_that_cannot_be_swept_stops_no_other_and_is_swept_when_it_can(swept: Swept) -> None:

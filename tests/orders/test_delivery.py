@@ -11,13 +11,13 @@ from redis.asyncio import Redis
 from liveserver.orders import limits
 from liveserver.orders.attempts import Patience
 from liveserver.orders.keys import keys_of_group
-from liveserver.orders.lag import Lag, lags
+from liveserver.orders.lag import Lag, lags, waiting
 from liveserver.orders.letters import letters, move
 from liveserver.orders.store import Letter
 from liveserver.stock.feed import read_feed
 from liveserver.stock.ids import reservation_id
 from liveserver.stock.port import Outcome
-from liveserver.stock.scripts import feed_key
+from liveserver.stock.scripts import feed_key, keys_of
 from tests.orders.conftest import SOON, WITHIN_S, MakeDeliverer, drained, end, until
 from tests.orders.order_service import GARBAGE, OK, OrderService, Row, answer
 from tests.orders.shop import arrived, expected, folded_units, in_order, units_of
@@ -496,3 +496,26 @@ async def test_a_feed_that_can_not_be_read_is_said_and_holds_up_no_other_sale(
     await until(lambda: drained_lag(bench.client, "s2"))
     await end(running)
     assert not (await lag_of(bench.client)).drained
+
+
+async def test_a_sale_archived_while_it_is_taken_up_holds_up_no_other(
+    bench: ValkeyBench,
+    service: OrderService,
+    deliverer: MakeDeliverer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It was found to have something to do, and is gone before the group is made."""
+    await busy(bench, calls=2)
+    await busy(bench, calls=2, sale_id="s2")
+
+    async def archived_behind(client: Redis, sale_ids: list[str], group: str) -> list[str]:
+        found = await waiting(client, sale_ids, group)
+        await bench.client.delete(*keys_of("s1"))
+        return sorted(found)
+
+    monkeypatch.setattr("liveserver.orders.deliverer.waiting", archived_behind)
+    want = expected("s2", await bench.feed("s2"))
+    async with asyncio.timeout(WITHIN_S):
+        await (await deliverer()).drain()
+    assert arrived(service.effects) == want
+    assert not await bench.client.exists(feed_key("s1"))

@@ -157,6 +157,33 @@ def test_old_files_go_but_never_one_in_use(tmp_path: Path) -> None:
     new.close()
 
 
+@pytest.mark.parametrize("gone_before", ["it is measured", "it is tried"])
+def test_a_file_that_another_process_clears_away_first_harms_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gone_before: str
+) -> None:
+    """Two processes begin in one folder at once."""
+    time = Time()
+    ended = JournalFiles(tmp_path, "ended", time)
+    ended.close()
+    (old,) = files(tmp_path)
+    os.utime(old, (NOW_MS / 1000, NOW_MS / 1000))
+    time.ms += 365 * DAY_MS
+    name, owner = ("stat", Path) if gone_before == "it is measured" else ("open", os)
+    real = getattr(owner, name)
+
+    def cleared_first(path: Path, *args: object, **more: object) -> object:
+        if path == old:
+            old.unlink(missing_ok=True)
+        return real(path, *args, **more)
+
+    monkeypatch.setattr(owner, name, cleared_first)
+    new = JournalFiles(tmp_path, "new", time)
+    new.append([fact(1)])
+    monkeypatch.undo()
+    assert noted(tmp_path) == [fact(1)] and new.failed == 0
+    new.close()
+
+
 def test_too_much_costs_the_oldest_and_is_a_gap(tmp_path: Path) -> None:
     time = Time()
     for number in (1, 2):
