@@ -7,6 +7,7 @@ proof or nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TypedDict
 
 import msgspec
 
@@ -212,6 +213,15 @@ _PLAIN: dict[str, _Plain] = {
 }
 
 
+class _At(TypedDict):
+    """Which seqs a row covers, and when: the fields of every ``Row``."""
+
+    epoch: int
+    first: int
+    last: int
+    at_ms: int
+
+
 def parse_row(sale_id: str, entry_id: bytes, fields: Mapping[bytes, bytes]) -> AnyRow:
     try:
         return _parse(sale_id, entry_id, {key.decode(): value.decode() for key, value in fields.items()})
@@ -221,7 +231,8 @@ def parse_row(sale_id: str, entry_id: bytes, fields: Mapping[bytes, bytes]) -> A
 
 def _parse(sale_id: str, entry_id: bytes, field: dict[str, str]) -> AnyRow:
     epoch, last = map(int, entry_id.split(b"-"))
-    kind, first, at_ms = field["kind"], int(field["first"]), int(field["at"])
+    kind = field["kind"]
+    at = _At(epoch=epoch, first=int(field["first"]), last=last, at_ms=int(field["at"]))
     match kind:
         case "open":
             spec = SaleSpec(
@@ -235,44 +246,29 @@ def _parse(sale_id: str, entry_id: bytes, field: dict[str, str]) -> AnyRow:
                 spread_ms=int(field.get("spread", "0")),
                 ships_at_ms=int(field.get("ships", "0")),
             )
-            return Opened(
-                epoch=epoch, first=first, last=last, at_ms=at_ms, spec=spec, command_id=field["command"]
-            )
+            return Opened(**at, spec=spec, command_id=field["command"])
         case "reserve":
             orders = tuple(map(_granted, field["orders"].split("\n")))
-            due_ms = int(field["due"])
-            return Reserved(epoch=epoch, first=first, last=last, at_ms=at_ms, due_ms=due_ms, orders=orders)
+            return Reserved(**at, due_ms=int(field["due"]), orders=orders)
         case "confirm" | "release" | "confirm_late" | "refund_due":
             ref, command = _ref(field["reservation"]), field["command"]
             shape = _PLAIN[kind]
-            return shape(epoch=epoch, first=first, last=last, at_ms=at_ms, ref=ref, command_id=command)
+            return shape(**at, ref=ref, command_id=command)
         case "return":
             ref, command = _ref(field["reservation"]), field["command"]
             back = {"back": True, "kept": False}[field["limit"]]
-            return Returned(
-                epoch=epoch,
-                first=first,
-                last=last,
-                at_ms=at_ms,
-                ref=ref,
-                command_id=command,
-                limit_back=back,
-            )
+            return Returned(**at, ref=ref, command_id=command, limit_back=back)
         case "wait":
             orders = tuple(map(_granted, field["orders"].split("\n")))
-            return Waited(epoch=epoch, first=first, last=last, at_ms=at_ms, orders=orders)
+            return Waited(**at, orders=orders)
         case "serve":
-            due_ms, refs = int(field["due"]), _refs(field)
-            return Served(epoch=epoch, first=first, last=last, at_ms=at_ms, due_ms=due_ms, refs=refs)
+            return Served(**at, due_ms=int(field["due"]), refs=_refs(field))
         case "skip" | "expire":
             listed = Skipped if kind == "skip" else Expired
-            return listed(epoch=epoch, first=first, last=last, at_ms=at_ms, refs=_refs(field))
+            return listed(**at, refs=_refs(field))
         case "adjust":
             return Adjusted(
-                epoch=epoch,
-                first=first,
-                last=last,
-                at_ms=at_ms,
+                **at,
                 item=int(field["item"]),
                 delta=int(field["delta"]),
                 actor=field["actor"],
@@ -282,13 +278,10 @@ def _parse(sale_id: str, entry_id: bytes, field: dict[str, str]) -> AnyRow:
         case "pause" | "resume" | "close":
             actor, command = field["actor"], field["command"]
             order = _ORDERS[kind]
-            return order(epoch=epoch, first=first, last=last, at_ms=at_ms, actor=actor, command_id=command)
+            return order(**at, actor=actor, command_id=command)
         case "freeze":
             return Frozen(
-                epoch=epoch,
-                first=first,
-                last=last,
-                at_ms=at_ms,
+                **at,
                 reason=field["reason"],
                 seen=field["seen"],
                 actor=field["actor"],
@@ -296,10 +289,7 @@ def _parse(sale_id: str, entry_id: bytes, field: dict[str, str]) -> AnyRow:
             )
         case "rebuild":
             return Rebuilding(
-                epoch=epoch,
-                first=first,
-                last=last,
-                at_ms=at_ms,
+                **at,
                 since=int(field["since"]),
                 base=int(field["base"]),
                 actor=field["actor"],
@@ -308,17 +298,14 @@ def _parse(sale_id: str, entry_id: bytes, field: dict[str, str]) -> AnyRow:
         case "recover" | "correct":
             put_back = Recovered if kind == "recover" else Corrected
             return put_back(
-                epoch=epoch,
-                first=first,
-                last=last,
-                at_ms=at_ms,
+                **at,
                 due_ms=int(field["due"]),
                 limit_back={"back": True, "kept": False}[field["limit"]],
                 orders=tuple(map(_restored, field["orders"].split("\n"))),
             )
         case "reopen":
             actor, command = field["actor"], field["command"]
-            return Reopened(epoch=epoch, first=first, last=last, at_ms=at_ms, actor=actor, command_id=command)
+            return Reopened(**at, actor=actor, command_id=command)
         case _:
             raise ValueError(f"unknown kind {kind!r}")
 
