@@ -22,6 +22,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from liveserver.core.clock import Clock
+from liveserver.edge.fast_handshake import FastHandshake
 from liveserver.edge.handshake import Accepted, Handshake, Rules, is_upgrade
 from liveserver.edge.keepalive import Keepalive
 from liveserver.edge.metrics import Metrics
@@ -46,7 +47,7 @@ class FrontDoor:
         self.owner = owner
         self.keepalive = keepalive
         self.clock = clock
-        self.handshake = Handshake(rules)
+        self.handshake = FastHandshake(Handshake(rules))
         self.accepted = 0
         self.refused: Counter[str] = Counter()
         self._told_second = 0
