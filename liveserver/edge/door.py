@@ -28,7 +28,7 @@ from liveserver.edge.keepalive import Keepalive
 from liveserver.edge.metrics import Metrics
 from liveserver.edge.owner import SocketOwner
 from liveserver.edge.problem import Problem
-from liveserver.edge.socket import Socket
+from liveserver.edge.socket import Socket, address_of
 from protocol.close import CATALOGUE, Close
 from protocol.replies import Bye
 
@@ -47,6 +47,7 @@ class FrontDoor:
         self.owner = owner
         self.keepalive = keepalive
         self.clock = clock
+        self.trusts_proxies = bool(rules.trusted)
         self.handshake = FastHandshake(Handshake(rules))
         self.accepted = 0
         self.refused: Counter[str] = Counter()
@@ -172,8 +173,7 @@ class Door(asyncio.Protocol):
         self._head = b""
 
     def _upgrade(self, transport: asyncio.Transport, head: bytes, rest: bytes) -> None:
-        peername = transport.get_extra_info("peername")
-        address = str(peername[0]) if isinstance(peername, tuple) else ""
+        address = address_of(transport) if self._front.trusts_proxies else ""
         verdict = self._front.handshake.judge(head, address)
         if isinstance(verdict, Problem):
             self._refuse(verdict)
