@@ -45,6 +45,7 @@ OWED_REPLIES_MAX = 16  # written to one who doesn't read; then we stop reading h
 REFUSED_IN_A_ROW_MAX = 200  # then the connection closes with ``flood``
 DEADLINES_MS = 250  # how often due deadlines are looked at
 CREDENTIAL_CODES = ("bad_token", "token_expired")  # what ends a session that says who it is
+FULL_RETRY_MS = (2_000, 10_000)  # drawn from, for who finds no room here
 DRAIN_MS_MAX = 3_000  # owed replies are waited for this long
 RESTART_RETRY_MS, RESTART_SPREAD_MS = 200, 2_000  # the window clients come back in
 
@@ -63,6 +64,7 @@ class Gate:
         self._owed: dict[Session, int] = {}  # replies written since it stopped reading
         self._deadlines: Wheel[Session] = Wheel(clock.now_ms())  # of sessions that are there
         self.draining = False
+        self.admitting = True  # False while everything here is late: see ``core.ladder``
         self.context: Context  # set by ``use``: the handlers' world needs us, and we need it
         self.rooms: Rooms
 
@@ -79,7 +81,9 @@ class Gate:
     def admits(self) -> int:
         if self.draining:
             return RESTART_RETRY_MS
-        return 0 if len(self._sockets) < self._sessions_max else self._random.randint(2_000, 10_000)
+        if self.admitting and len(self._sockets) < self._sessions_max:
+            return 0
+        return self._random.randint(*FULL_RETRY_MS)
 
     def opened(self, socket: Socket) -> None:
         session = Session(secrets.token_urlsafe(9), SessionLimits(self._rates), lambda _: None)
