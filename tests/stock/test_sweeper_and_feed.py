@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from structlog.testing import capture_logs
 
 from liveserver.stock import port
 from liveserver.stock.feed import follow_feed, read_feed
@@ -44,6 +45,20 @@ async def test_a_beat_expires_all_that_is_due_and_closes_by_the_clock(bench: Ben
     await swept.sweeper.beat()
     assert swept.views[-1].status is SaleStatus.CLOSED
     assert isinstance((await bench.feed())[-1], Closed)
+
+
+async def test_a_sale_found_frozen_is_told_once(bench: Bench) -> None:
+    await bench.open(bench.spec((3,)))
+    swept = Swept(bench, "s1")
+    with capture_logs() as logs:
+        await swept.sweeper.beat()
+        assert logs == []
+        await bench.ledger.freeze("s1", actor="eve", command_id="f1")
+        for _ in range(3):
+            await swept.sweeper.beat()
+    (told,) = logs
+    assert (told["log_level"], told["sale"]) == ("error", "s1")
+    assert told["tells_why"] == "liveserver ledger rebuild s1 --dry-run"
 
 
 async def test_what_nobody_foresaw_in_one_sale_stops_no_other(
