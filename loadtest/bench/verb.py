@@ -14,10 +14,12 @@ from types import ModuleType
 from typing import Final
 
 from loadtest import machine
+from loadtest.bench.flood import arguments as flood
+from loadtest.bench.inbound import arguments as inbound
 from loadtest.bench.stock import arguments as stock
 
 HELP: Final = "measure the server on this machine"
-BENCHES: Final[dict[str, ModuleType]] = {"stock": stock}
+BENCHES: Final[dict[str, ModuleType]] = {"flood": flood, "inbound": inbound, "stock": stock}
 
 
 def add(parser: argparse.ArgumentParser) -> None:
