@@ -33,6 +33,8 @@ from protocol.errors import CommandError
 from protocol.limits import AUTHENTICATE_MS_MAX, COMMANDS_IN_FLIGHT_MAX
 from protocol.replies import Bye, ErrorReply, Notice, Receipt, Reply, ReplyBase
 
+from .drain import RETRY_MS as RESTART_RETRY_MS
+from .drain import WITHIN_MS, Drained, drain
 from .encoded import Variant
 from .people import People
 from .rooms import Rooms
@@ -45,8 +47,6 @@ OWED_REPLIES_MAX = 16  # written to one who doesn't read; then we stop reading h
 REFUSED_IN_A_ROW_MAX = 200  # then the connection closes with ``flood``
 DEADLINES_MS = 250  # how often due deadlines are looked at
 CREDENTIAL_CODES = ("bad_token", "token_expired")  # what ends a session that says who it is
-DRAIN_MS_MAX = 3_000  # owed replies are waited for this long
-RESTART_RETRY_MS, RESTART_SPREAD_MS = 200, 2_000  # the window clients come back in
 
 
 class Gate:
@@ -63,6 +63,7 @@ class Gate:
         self._owed: dict[Session, int] = {}  # replies written since it stopped reading
         self._deadlines: Wheel[Session] = Wheel(clock.now_ms())  # of sessions that are there
         self.draining = False
+        self._elsewhere = False  # while draining: is somebody else there for who comes?
         self.context: Context  # set by ``use``: the handlers' world needs us, and we need it
         self.rooms: Rooms
 
@@ -77,7 +78,7 @@ class Gate:
     # -- SocketOwner -----------------------------------------------------------------------------------
 
     def admits(self) -> int:
-        if self.draining:
+        if self.draining and not self._elsewhere:
             return RESTART_RETRY_MS
         return 0 if len(self._sockets) < self._sessions_max else self._random.randint(2_000, 10_000)
 
@@ -284,23 +285,15 @@ class Gate:
 
     # -- leaving ---------------------------------------------------------------------------------------
 
-    async def drain(self) -> None:
-        """New commands are answered ``retry``; what is owed is said; everybody is told to come back."""
+    async def drain(
+        self, clock: Clock | None = None, *, within_ms: int = WITHIN_MS, elsewhere: bool = False
+    ) -> Drained:
+        """New commands are answered ``retry`` from now on; then as ``drain`` says. ``elsewhere``: others
+        listen at this address, and nobody new is let in here. Who had come a moment before is let in, and
+        goes with the others; else who comes is told to try later."""
         self.draining = True
-        waited_ms = 0
-        while waited_ms < DRAIN_MS_MAX and any(session.in_flight for session in self._sockets):
-            await asyncio.sleep(0.02)
-            waited_ms += 20
-        bye = Bye(
-            t=self._clock.now_ms(),
-            reason="restart",
-            reconnect=True,
-            retry_ms=RESTART_RETRY_MS,
-            spread_ms=RESTART_SPREAD_MS,
-        )
-        for session, socket in list(self._sockets.items()):
-            session.reply(bye)
-            socket.close(Close.GOING_AWAY, "restart")
+        self._elsewhere = elsewhere
+        return await drain(self._sockets, clock or self._clock, within_ms=within_ms)
 
 
 def _error(error: CommandError, command_id: str, now_ms: int) -> ErrorReply:
