@@ -53,6 +53,7 @@ class Settings(BaseSettings):
     replica_wait_ms: int = Field(default=REPLICA_WAIT_MS, ge=1, le=REPLICA_WAIT_MS_MAX)
     purchase_deadline_ms: int = Field(default=300, ge=10)  # then the answer is ``pending``
     keepalive_ms: int = Field(default=25_000, ge=1_000)
+    drain_seconds: float = Field(default=10.0, ge=1, le=600)  # from being told to end to having ended
     log_json: bool = False
     log_level: str = "info"
 

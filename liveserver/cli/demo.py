@@ -34,7 +34,7 @@ from liveserver.cli import collector
 from liveserver.cli.demo_screen import Screen, scenes_line
 from liveserver.cli.faults import in_words
 from liveserver.cli.logs import configure_logging
-from liveserver.cli.serve import why
+from liveserver.cli.serve_faults import why
 from liveserver.cli.settings import settings
 from liveserver.config import Settings
 from liveserver.store.binary import NoStoreError

@@ -67,7 +67,7 @@ def http_app(
         return _json(body, 503 if reasons else 200)
 
     async def scraped(_request: Request) -> Response:
-        body, media_type = metrics.exposition()
+        body, media_type = await metrics.scraped()
         return Response(body, headers={"Content-Type": media_type})
 
     async def openapi(_request: Request) -> Response:
