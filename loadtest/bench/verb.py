@@ -14,12 +14,18 @@ from types import ModuleType
 from typing import Final
 
 from loadtest import machine
+from loadtest.bench.fanout import arguments as fanout
 from loadtest.bench.flood import arguments as flood
 from loadtest.bench.inbound import arguments as inbound
 from loadtest.bench.stock import arguments as stock
 
 HELP: Final = "measure the server on this machine"
-BENCHES: Final[dict[str, ModuleType]] = {"flood": flood, "inbound": inbound, "stock": stock}
+BENCHES: Final[dict[str, ModuleType]] = {
+    "fanout": fanout,
+    "inbound": inbound,
+    "flood": flood,
+    "stock": stock,
+}
 
 
 def add(parser: argparse.ArgumentParser) -> None:
