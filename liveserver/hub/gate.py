@@ -48,6 +48,7 @@ REFUSED_IN_A_ROW_MAX = 200  # then the connection closes with ``flood``
 DEADLINES_MS = 250  # how often due deadlines are looked at
 DEADLINE_LOOK_MS = 60_000  # a later one is looked at this often: tokens' ends are many, and far away
 CREDENTIAL_CODES = ("bad_token", "token_expired")  # what ends a session that says who it is
+FULL_RETRY_MS = (2_000, 10_000)  # drawn from, for who finds no room here
 DRAIN_MS_MAX = 3_000  # owed replies are waited for this long
 RESTART_RETRY_MS, RESTART_SPREAD_MS = 200, 2_000  # the window clients come back in
 
@@ -68,6 +69,7 @@ class Gate:
         self._boot = secrets.token_urlsafe(6)
         self._opened = itertools.count(1)
         self.draining = False
+        self.admitting = True  # False while everything here is late: see ``core.ladder``
         self.context: Context  # set by ``use``: the handlers' world needs us, and we need it
         self.rooms: Rooms
 
@@ -84,7 +86,9 @@ class Gate:
     def admits(self) -> int:
         if self.draining:
             return RESTART_RETRY_MS
-        return 0 if len(self._sockets) < self._sessions_max else self._random.randint(2_000, 10_000)
+        if self.admitting and len(self._sockets) < self._sessions_max:
+            return 0
+        return self._random.randint(*FULL_RETRY_MS)
 
     def opened(self, socket: Socket) -> None:
         # A bound method, not a closure: a fifth of its memory, and every viewer has one.
