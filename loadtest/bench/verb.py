@@ -14,10 +14,11 @@ from types import ModuleType
 from typing import Final
 
 from loadtest import machine
+from loadtest.bench.fanout import arguments as fanout
 from loadtest.bench.stock import arguments as stock
 
 HELP: Final = "measure the server on this machine"
-BENCHES: Final[dict[str, ModuleType]] = {"stock": stock}
+BENCHES: Final[dict[str, ModuleType]] = {"stock": stock, "fanout": fanout}
 
 
 def add(parser: argparse.ArgumentParser) -> None:

@@ -1,0 +1,89 @@
+"""``python -m loadtest bench fanout``: what it runs and prints."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from typing import Final
+
+import msgspec
+import uvloop
+from rich.console import Console
+
+from loadtest import machine
+from loadtest.bench.fanout import rounds
+from loadtest.bench.fanout.arguments import PEERS
+from loadtest.bench.fanout.report import Findings
+from loadtest.bench.show import WIDTH, show
+from loadtest.report.model import Report, write
+
+PROSE: Final = """\
+One process of each server has a core; the sink, which only reads and counts, and whoever speaks have the \
+other. All servers are there at the same time, each with its own sockets, and are measured in turn, round by \
+round; ratios are taken within a round. Ours is the shipped hub: authenticated viewers, lanes, metrics, and \
+its relay to a store whose process is on the other core and not in the figures.
+
+Frames: the same text goes to everybody at the same pace, and is one frame to each socket; the server's CPU, \
+less what it uses idle, per frame delivered. With ours that contains the comment's way in, its receipt, its \
+tick and the chunk for other processes. A busy room: 60 comments, 20 bursts of likes, 10 entries and 10 \
+stock changes a second, the budget lifted and nothing shed; with ours people really say, tap, come and go, \
+and a sale is really adjusted; others publish each event, or (batched) the frames that ours would make of a \
+tick's events. A quiet room: 2 comments and 1 entry a second. Delays run from the instant a comment was due \
+to the instant its frame was read."""
+
+
+def run(given: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
+    """0 when measured, also where a mark is missed: the report says so."""
+    size = _size(given)
+    if size.rounds < 1:
+        parser.error("--rounds is at least 1")
+    peers = [name for name in PEERS if name == "ours" or name in given.peers]
+    console, began_s, began_ms = Console(width=WIDTH), time.monotonic(), time.time_ns() // 1_000_000
+    busy_before = os.getloadavg()[0]
+
+    def say(text: str) -> None:
+        console.print(f"{time.monotonic() - began_s:6.1f} s  {text}", highlight=False)
+
+    cores = machine.cores()
+    measured = uvloop.run(rounds.run(size, peers, given.parts, given.seed, not given.no_install, say))
+    found = Findings(measured)
+    report = Report(
+        kind="bench",
+        name="fanout",
+        prose=PROSE,
+        command=_command(given, size),
+        commit=machine.commit(),
+        seed=given.seed,
+        machine=machine.facts(cores),
+        began_ms=began_ms,
+        seconds=round(time.monotonic() - began_s, 1),
+        ok=all(mark.met is not False for mark in found.marks),
+        marks=found.marks,
+        figures=found.figures.tree() | {"size": msgspec.to_builtins(size)},
+        plots=found.plots,
+        grids=found.grids,
+        notes=[*found.notes, f"load average before: {busy_before:.2f}"],
+    )
+    if given.json is not None:
+        write(report, given.json)
+    show(report, console)
+    return 0
+
+
+def _size(given: argparse.Namespace) -> rounds.Size:
+    size = rounds.QUICK if given.quick else rounds.FULL
+    if given.sockets is not None:
+        size = msgspec.structs.replace(size, sockets=given.sockets)
+    if given.rounds is not None:
+        size = msgspec.structs.replace(size, rounds=given.rounds)
+    return size
+
+
+def _command(given: argparse.Namespace, size: rounds.Size) -> str:
+    sockets = ",".join(map(str, size.sockets))
+    quick = " --quick" if given.quick else ""
+    return (
+        f"python -m loadtest bench fanout --sockets {sockets} --rounds {size.rounds} --seed {given.seed}"
+        f" --peers {','.join(given.peers)} --parts {','.join(given.parts)}{quick}"
+    )

@@ -1,0 +1,71 @@
+"""One frame to everybody, again and again: what a delivered frame costs the server's process.
+
+The same text goes to everybody at the same pace, slow enough for ours to make a tick of each. What a server
+uses while nothing is said is measured in the same round and taken off: its timers and beats are no frames.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Final
+
+import msgspec
+
+from loadtest.bench.fanout.happenings import Happening, Kind
+from loadtest.bench.fanout.stage import Cost, Stage, turned
+
+PERIOD_S: Final = 0.11  # longer than a tick
+PERIOD_S_PER_SOCKET: Final = 30e-6  # and than twice a broadcast: so each frame carries one comment
+WARM: Final = 2
+IDLE_S: Final = 1.5
+
+
+class FrameRound(msgspec.Struct, frozen=True):
+    frame_us: float  # net of what it uses idle
+    idle_share: float  # of a core
+    bytes: float  # of a frame, on the wire
+    p50_ms: float
+    p99_ms: float
+
+
+async def play(stages: list[Stage], turn: int, broadcasts: int) -> dict[str, FrameRound]:
+    """One round."""
+    idle = await _idle(stages)
+    return {stage.name: await _of_one(stage, broadcasts, idle[stage.name]) for stage in turned(stages, turn)}
+
+
+async def _idle(stages: list[Stage]) -> dict[str, float]:
+    """All at once: the CPU each uses, per second."""
+    before = {stage.name: await stage.used() for stage in stages}
+    await asyncio.sleep(IDLE_S)
+    shares = {}
+    for stage in stages:
+        cpu_s, now_s = stage.server.cpu_s(), time.monotonic()
+        was = before[stage.name]
+        shares[stage.name] = (cpu_s - was.cpu_s) / (now_s - was.at_s)
+    return shares
+
+
+async def _of_one(stage: Stage, broadcasts: int, idle_share: float) -> FrameRound:
+    period_s = PERIOD_S + stage.sink.sockets * PERIOD_S_PER_SOCKET
+    await _say(stage, WARM, period_s)
+    before = await stage.used()
+    await stage.sink.latency()
+    await _say(stage, broadcasts, period_s)
+    cost = Cost.between(before, await stage.used())
+    delays = await stage.sink.latency()
+    return FrameRound(
+        1e6 * (cost.cpu_s - idle_share * cost.seconds) / cost.frames,
+        idle_share,
+        cost.bytes_per_frame,
+        delays.p50_us / 1000,
+        delays.p99_us / 1000,
+    )
+
+
+async def _say(stage: Stage, count: int, period_s: float) -> None:
+    for number in range(count):
+        comment = Happening(0.0, Kind.COMMENT, number)
+        await stage.cast.happen(comment, time.monotonic_ns())
+        await asyncio.sleep(period_s)
