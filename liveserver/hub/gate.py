@@ -21,7 +21,7 @@ import structlog
 
 from liveserver.commands import authenticate
 from liveserver.commands.dispatch import dispatch
-from liveserver.commands.ports import Context, Later
+from liveserver.commands.ports import Context, Later, Said
 from liveserver.commands.session import Session
 from liveserver.core.clock import Clock
 from liveserver.core.identity import Identity
@@ -146,7 +146,9 @@ class Gate:
         if isinstance(answer, Later):
             answer.asked.add_done_callback(partial(self._asked, session, command, answer))
             return
-        if isinstance(answer, ReplyBase):
+        if isinstance(answer, Said):
+            session.in_flight -= 1
+        elif isinstance(answer, ReplyBase):
             session.in_flight -= 1
             session.reply(answer)
         elif answer is not None:  # None: said later, by the room's tick

@@ -31,6 +31,8 @@ class Pen:
         self.log.append((self.name, frame))
         self.then()
 
+    say = write
+
 
 def seat(log: list[tuple[str, bytes]], name: str, variant: Variant = PLAIN, cursor: int = 0) -> Seat:
     session = Session(name, SessionLimits(SessionRates()), lambda _: None)
