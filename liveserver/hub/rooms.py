@@ -148,6 +148,7 @@ class Rooms:
         live = await self.open(command.room)
         live.coming += 1
         try:
+            await self._hear_of(live, command)
             me = await self._me(session, live)
         finally:
             live.coming -= 1
@@ -185,6 +186,16 @@ class Rooms:
         self._empty_beats.pop(command.room, None)
         if command.offset is None:
             live.entered()
+
+    async def _hear_of(self, live: LiveRoom, command: Join) -> None:
+        """Who comes from another process may have seen more than this one has heard by now: what he is told
+        must not lie before that."""
+        if command.epoch is not None and command.offset is not None:
+            try:
+                with store_errors(reading=True):
+                    await live.log.hear_of(command.epoch, command.offset)
+            except CommandError:
+                pass  # then by snapshot, and the beat heals
 
     async def _me(self, session: Session, live: LiveRoom) -> Me:
         """The truth behind notices: mute and reservations of the one who joins."""
