@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -118,3 +120,10 @@ def test_every_module_of_the_server_has_a_layer() -> None:
         if name.startswith("liveserver.") and layer(name) is None and name != "liveserver.__main__"
     ]
     assert not stray
+
+
+def test_what_needs_no_server_brings_none_in() -> None:
+    """An audience on another machine has the client alone installed."""
+    found = "import sys, loadtest.__main__; print([m for m in sys.modules if m.startswith('liveserver')])"
+    done = subprocess.run([sys.executable, "-c", found], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip() == "[]"

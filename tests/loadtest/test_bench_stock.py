@@ -16,12 +16,13 @@ from redis.asyncio import Redis
 from liveserver.stock.ledger import ValkeyLedger
 from liveserver.stock.scripts import keys_of
 from liveserver.store.server_clock import ServerClock
-from loadtest.bench.figures import TARGETS, at_most, figure, ratios
-from loadtest.bench.loads import WrongAnswerError
-from loadtest.bench.orders import CALL_ORDERS, Orders
-from loadtest.bench.proof import prove
-from loadtest.bench.store import Store
-from loadtest.bench.table import rows
+from loadtest.bench.figures import at_most, ratios
+from loadtest.bench.stock.loads import WrongAnswerError
+from loadtest.bench.stock.orders import CALL_ORDERS, Orders
+from loadtest.bench.stock.proof import prove
+from loadtest.bench.stock.store import Store
+from loadtest.bench.stock.table import rows
+from loadtest.bench.stock.targets import TARGETS, figure
 
 RUN_S_MAX = 120.0  # when it hangs
 

@@ -1,4 +1,4 @@
-"""The buyers of the hub benchmark, in a process of their own: ``python -m loadtest.bench.crowd CORE``.
+"""The buyers of the hub benchmark, in a process of their own: ``python -m loadtest.bench.stock.crowd CORE``.
 
 Its input is JSON, a line each: first who comes (``url``, ``streamer``, ``viewers``: tokens), then rounds
 (``sale``, ``stock``, ``orders`` per buyer). It answers each with a line. It ends when its input does.
@@ -15,8 +15,8 @@ from typing import Any, Final
 import orjson
 import uvloop
 
-from loadtest.bench import machine
-from loadtest.bench.buyer import Buyer
+from loadtest import machine
+from loadtest.bench.stock.buyer import Buyer
 from protocol.commands import OpenSale, PublishListing
 from protocol.types import ItemDraft, ListingDraft
 

@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from liveserver.stock.port import Order, Outcome
-from loadtest.bench.store import Store
+from loadtest.bench.stock.store import Store
 
 CALLS_IN_FLIGHT: Final = 8  # of one sale: what four hub processes keep under way, two each
 SINGLES_IN_FLIGHT: Final = 50

@@ -12,13 +12,15 @@ import msgspec
 
 from liveserver.stock.port import Outcome
 from liveserver.valkey.server import server_facts
-from loadtest.bench import growth, loads, machine, purchases
-from loadtest.bench.figures import Figure, figure, ratios
-from loadtest.bench.loads import Took
-from loadtest.bench.orders import CALL_ORDERS, Orders
-from loadtest.bench.proof import prove
-from loadtest.bench.reader import FeedReader, feed_reader
-from loadtest.bench.store import Store, store
+from loadtest import machine
+from loadtest.bench.figures import Figure, ratios
+from loadtest.bench.stock import growth, loads, purchases
+from loadtest.bench.stock.loads import Took
+from loadtest.bench.stock.orders import CALL_ORDERS, Orders
+from loadtest.bench.stock.proof import prove
+from loadtest.bench.stock.reader import FeedReader, feed_reader
+from loadtest.bench.stock.store import Store, store
+from loadtest.bench.stock.targets import figure
 
 SALE = "bench"
 EMPTY = "empty"

@@ -10,8 +10,8 @@ from typing import Any, Final
 import msgspec
 import orjson
 
-from loadtest.bench.loads import WrongAnswerError
-from loadtest.bench.store import Store
+from loadtest.bench.stock.loads import WrongAnswerError
+from loadtest.bench.stock.store import Store
 
 PROOF_S_MAX: Final = 1_800.0
 

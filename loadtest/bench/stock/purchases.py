@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from loadtest.bench.child import Child
-from loadtest.bench.loads import WrongAnswerError
+from loadtest.bench.stock.loads import WrongAnswerError
 
 ORDERS_EACH: Final = 8  # the server lets a session buy ten at once
 REST_S: Final = 1.0  # then it may again
@@ -37,10 +37,10 @@ async def rushes(
     say: Callable[[str], None],
 ) -> tuple[list[Rush], list[Rush]]:
     """Rounds of buying, and of being told ``sold_out``, in turn."""
-    hub = await Child.start("loadtest.bench.hub", str(hub_core), store_url, str(buyers))
+    hub = await Child.start("loadtest.bench.stock.hub", str(hub_core), store_url, str(buyers))
     try:
         who = await hub.answer()
-        crowd = await Child.start("loadtest.bench.crowd", str(crowd_core))
+        crowd = await Child.start("loadtest.bench.stock.crowd", str(crowd_core))
         try:
             await crowd.ask(who)
             bought, refused = [], []

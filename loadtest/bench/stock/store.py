@@ -16,7 +16,7 @@ from liveserver.stock.scripts import keys_of
 from liveserver.store.embedded import EmbeddedValkey
 from liveserver.store.server_clock import ServerClock
 from liveserver.valkey.connect import call_client
-from loadtest.bench import machine
+from loadtest import machine
 
 HOLD_MS: Final = 1_800_000  # nothing falls due while we measure
 SALE_MS: Final = 3_600_000

@@ -7,10 +7,11 @@ from collections.abc import Callable
 from typing import Final
 
 from liveserver.stock.port import LedgerUnavailableError, Order
-from loadtest.bench import loads
-from loadtest.bench.figures import GROWTH_MAX, Figure, at_most, ratios
-from loadtest.bench.orders import Orders
-from loadtest.bench.store import Store
+from loadtest.bench.figures import Figure, at_most, ratios
+from loadtest.bench.stock import loads
+from loadtest.bench.stock.orders import Orders
+from loadtest.bench.stock.store import Store
+from loadtest.bench.stock.targets import GROWTH_MAX
 
 FILL_ORDERS: Final = 20_000
 FILL_TRIES: Final = 5

@@ -1,5 +1,5 @@
 """Who reads a sale's feed while it is written, and checks that its rows join: a process of its own, as an
-order service is. ``python -m loadtest.bench.reader CORE STORE_URL SALE``.
+order service is. ``python -m loadtest.bench.stock.reader CORE STORE_URL SALE``.
 
 Its input is lines of JSON: ``{"read": true}`` and it reads from the feed's end on, ``{"read": false}`` and it
 reads to the end and answers what it read since. It ends when its input does.
@@ -19,9 +19,9 @@ from redis.asyncio import Redis
 
 from liveserver.stock.scripts import feed_key
 from liveserver.valkey.connect import call_client
-from loadtest.bench import machine
+from loadtest import machine
 from loadtest.bench.child import Child
-from loadtest.bench.store import Store
+from loadtest.bench.stock.store import Store
 
 PAGE_ROWS: Final = 200
 POLL_S: Final = 0.02
@@ -87,7 +87,7 @@ class FeedReader:
 
 @asynccontextmanager
 async def feed_reader(store: Store, sale_id: str, core: int) -> AsyncIterator[FeedReader]:
-    child = await Child.start("loadtest.bench.reader", str(core), store.url, sale_id)
+    child = await Child.start("loadtest.bench.stock.reader", str(core), store.url, sale_id)
     try:
         yield FeedReader(child)
     finally:

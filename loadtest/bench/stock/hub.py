@@ -1,4 +1,4 @@
-"""A hub process to measure, on a core of its own: ``python -m loadtest.bench.hub CORE STORE_URL BUYERS``.
+"""A hub process to measure, on its own core: ``python -m loadtest.bench.stock.hub CORE STORE_URL BUYERS``.
 
 It says one line of JSON when it listens, then answers each line on its input with what CPU it has used so
 far. It ends when its input does, so it never outlives the benchmark.
@@ -17,7 +17,7 @@ from liveserver.app import running
 from liveserver.cli import collector
 from liveserver.cli.logs import configure_logging
 from liveserver.config import Settings
-from loadtest.bench import machine
+from loadtest import machine
 
 
 async def main(core: int, store_url: str, buyers: int) -> None:

@@ -1,0 +1,38 @@
+"""``python -m loadtest bench``: the verb. It imports no server until a benchmark is asked for.
+
+Each benchmark is a package beside this file: ``arguments`` (``HELP`` and ``add(parser)``, which import no
+server) and ``command`` (``run(given, parser) -> exit code``: 0 when measured, also where a figure is missed:
+the report says so).
+"""
+
+from __future__ import annotations
+
+import argparse
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Final
+
+from loadtest import machine
+from loadtest.bench.stock import arguments as stock
+
+HELP: Final = "measure the server on this machine"
+BENCHES: Final[dict[str, ModuleType]] = {"stock": stock}
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    verbs = parser.add_subparsers(dest="what", required=True, metavar=" | ".join(BENCHES))
+    for name, arguments in BENCHES.items():
+        bench = verbs.add_parser(name, help=arguments.HELP, description=arguments.HELP)
+        bench.add_argument("--json", type=Path, metavar="FILE", help="write the report there")
+        bench.add_argument("--quick", action="store_true", help="the short form: less of everything")
+        bench.add_argument("--rounds", type=int, metavar="N", help="how often each thing is measured")
+        bench.add_argument("--seed", type=int, default=1, help="same seed, same load")
+        arguments.add(bench)
+
+
+def run(given: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
+    if len(machine.cores()) < 2:
+        parser.error("a benchmark needs two cores: one for the server, one for its client")
+    code: int = import_module(f"loadtest.bench.{given.what}.command").run(given, parser)
+    return code
