@@ -23,7 +23,7 @@ from liveserver.commands import (
     resume_sale,
     return_order,
 )
-from liveserver.commands.ports import Context
+from liveserver.commands.ports import Context, decided
 from liveserver.commands.purchase import RETRY_MS, outcome_of
 from liveserver.commands.reservations import held, ledger_errors
 from liveserver.commands.sales import may_place
@@ -48,7 +48,6 @@ from liveserver.stock.port import (
     Outcome,
     ReservationState,
     UnknownReservationError,
-    Verdict,
 )
 from liveserver.stock.sales import find_sales
 from liveserver.store.port import SHELF
@@ -114,8 +113,7 @@ class Backend:
         lines = tuple(Line(line.item_id, line.quantity) for line in order.lines)
         wanted = Order(user_id=order.user_id, command_id=command_id, lines=lines)
         with ledger_errors():
-            asked = self._context.stock.purchase(sale_id, wanted, attempt=order.attempt)
-            verdict = asked if isinstance(asked, Verdict) else await asked
+            verdict = await decided(self._context.stock.purchase(sale_id, wanted, attempt=order.attempt))
         if verdict.outcome in (Outcome.PENDING, Outcome.UNAVAILABLE):
             raise CommandError(verdict.outcome.value, retry_ms=RETRY_MS[verdict.outcome])
         return outcome_of(self._context, sale_id, command_id, verdict)

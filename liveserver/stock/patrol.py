@@ -7,7 +7,7 @@ questions each, and sweeps what it finds. Several processes doing so is harmless
 
 A restart of the store is something too: whether a sale may go on is decided by the first call that acts on
 it (``lua/parts/fences.lua``), and until then one that must be frozen would pass for open. So the walk after a
-restart sweeps every running sale once, and whoever keeps the store is told of the frozen (``sweeper.py``).
+restart sweeps every running sale once, and the log tells the operator of those that are frozen.
 """
 
 from __future__ import annotations

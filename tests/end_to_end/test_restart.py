@@ -136,7 +136,7 @@ async def test_a_clean_end_says_goodbye(tmp_path: Path) -> None:
 async def test_a_sale_that_a_restart_of_the_store_froze_is_shown_frozen_though_nobody_touches_it(
     durable_valkey: StartValkey, tmp_path: Path
 ) -> None:
-    """Its last second may be lost (everysec). The next server finds out, and the operator is told."""
+    """Its last second may be lost (everysec). The next server finds out by itself, and says so."""
     store = await durable_valkey(tmp_path / "data", fsync="everysec")
     async with (
         running(Settings(port=0, redis_url=store.url, secret=SECRET)) as server,
