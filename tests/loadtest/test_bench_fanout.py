@@ -131,7 +131,7 @@ def measured(ours_us: float, bun_us: float) -> Run:
         return RoomRound(us, 10, 1_000, 50, 100, 0.2)
 
     frames = [{"c": of(10.0), "ours": of(ours_us), "bun": of(bun_us)} for _ in range(3)]
-    rooms = [{"ours": room(10), "bun": room(100), "bun_batched": room(8)}]
+    rooms = [{"ours": room(10), "bun": room(100), "bun_batched": room(8)} for _ in range(3)]
     one = Measured(2_000, {"c": "1", "ours": "2", "bun": "3"}, {"ws": "no node"}, frames, rooms, [])
     many = Measured(10_000, one.versions, {}, frames, [], [])
     return Run(QUICK, [one, many], [LagRound(0.5, 1, 6)])
@@ -146,6 +146,7 @@ def test_marks_are_met_or_missed() -> None:
     assert met["busy_room_p99_ms"] is True and met["loop_lag_p99_ms"] is False
     tree = found.figures.tree()
     assert tree["peers"]["bun"]["ratio_to_c"] == 1 and tree["ratio_to_bun"] == 1.1
+    assert tree["busy_room_ratio_to_c_sends"] == 10 / (sum(BUSY.values()) * 10)
     assert tree["at_10000"]["peers"]["ours"]["frame_us"] == 11
     assert "NOT COMPARED at 2,000 sockets: ws: no node" in found.notes
     assert [line.values for line in found.plots[0].lines] == [[10, 10], [11, 11], [10, 10]]
