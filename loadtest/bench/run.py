@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 import time
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
@@ -13,6 +14,7 @@ import uvloop
 from rich.console import Console
 
 from loadtest import machine
+from loadtest.bench.native.build import NotBuiltError
 from loadtest.bench.show import WIDTH, show
 from loadtest.report.model import Grid, Mark, Plot, Report, write
 
@@ -38,14 +40,22 @@ def run_bench(
     measure: Callable[[Say], Coroutine[Any, Any, T]],
     find: Callable[[T], Found],
 ) -> int:
-    """0 when measured, also where a mark is missed: the report says so."""
+    """0 when measured, also where a mark is missed: the report says so. 2 where nothing can be measured,
+    since the sink in front of all servers can't be built."""
     console, began_s, began_ms = Console(width=WIDTH), time.monotonic(), time.time_ns() // 1_000_000
     busy_before, cores = os.getloadavg()[0], machine.cores()
 
     def say(text: str) -> None:
         console.print(f"{time.monotonic() - began_s:6.1f} s  {text}", highlight=False)
 
-    found = find(uvloop.run(measure(say)))
+    try:
+        found = find(uvloop.run(measure(say)))
+    except NotBuiltError as error:
+        print(
+            f"nothing measured: the sink that listens to every server needs a C compiler: {error}",
+            file=sys.stderr,
+        )
+        return 2
     report = Report(
         kind="bench",
         name=name,

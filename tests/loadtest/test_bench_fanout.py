@@ -103,6 +103,14 @@ def test_what_can_not_be_measured_is_refused(argument: str, value: str, says: st
     assert done.returncode == 2 and argument in done.stderr and says in done.stderr
 
 
+def test_without_a_compiler_nothing_is_measured(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "loadtest", "bench", "fanout", "--quick", "--parts", "lag"]
+    env = os.environ | {"PATH": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}
+    root = Path(__file__).parents[2]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=RUN_S_MAX, cwd=root, env=env)
+    assert done.returncode == 2 and "no C compiler on PATH" in done.stderr, done.stderr
+
+
 def test_a_second_has_what_it_should() -> None:
     planned = plan(BUSY, 3, seed=1)
     for second in range(3):

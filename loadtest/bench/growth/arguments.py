@@ -10,7 +10,18 @@ SERIES: Final = ("viewers", "rooms", "messages", "workers")
 SOCKETS_MAX: Final = 18_000
 
 
+EPILOG: Final = """\
+examples:
+  python -m loadtest bench growth --quick                       half a minute: does it all run here?
+  python -m loadtest bench growth --json growth.json            the whole, up to 18,000 viewers of a process
+  python -m loadtest bench growth --series viewers --sockets 8000
+
+It needs two cores and a C compiler, and open files for as many sockets as there are viewers (ulimit -n).
+"""
+
+
 def add(parser: argparse.ArgumentParser) -> None:
+    parser.formatter_class, parser.epilog = argparse.RawDescriptionHelpFormatter, EPILOG
     parser.add_argument(
         "--sockets",
         type=_sockets,
