@@ -16,12 +16,14 @@ from typing import Final
 from loadtest import machine
 from loadtest.bench.fanout import arguments as fanout
 from loadtest.bench.flood import arguments as flood
+from loadtest.bench.growth import arguments as growth
 from loadtest.bench.inbound import arguments as inbound
 from loadtest.bench.stock import arguments as stock
 
 HELP: Final = "measure the server on this machine"
 BENCHES: Final[dict[str, ModuleType]] = {
     "fanout": fanout,
+    "growth": growth,
     "inbound": inbound,
     "flood": flood,
     "stock": stock,
