@@ -18,6 +18,7 @@ import pytest
 from starlette.applications import Starlette
 
 from liveserver.edge import frames
+from liveserver.edge.fast_handshake import FastHandshake
 from liveserver.edge.frames import FrameReader
 from liveserver.edge.handshake import Accepted, Handshake, Rules
 from liveserver.edge.problem import Problem
@@ -81,5 +82,5 @@ async def serve_echo(monkeypatch: pytest.MonkeyPatch) -> Serving:
     """On a free port, with the limit of fragments lifted until the test is over."""
     monkeypatch.setattr(frames, "FRAGMENTS_MAX", FRAGMENTS_MAX)
     serving = await serve(Starlette(), Echo(), "127.0.0.1", 0, clock=ManualClock())
-    serving.front.handshake = StrangersHandshake(Rules())
+    serving.front.handshake = FastHandshake(StrangersHandshake(Rules()))
     return serving
