@@ -14,7 +14,7 @@ from loadtest.report.model import Bar, Bars, Report
 
 OURS: Final = "ours"
 SPREAD: Final = ("low", "high")
-NOT_DRAWN: Final = ("ratio_to_", "_share")
+NOT_DRAWN: Final = ("ratio_to_", "_share", "late_s")
 CHARTS_MAX: Final = 24
 
 

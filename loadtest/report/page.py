@@ -19,7 +19,7 @@ import msgspec
 from markupsafe import Markup
 
 from loadtest.report import against, scale
-from loadtest.report.model import Mark, Plot, Report
+from loadtest.report.model import Bar, Mark, Plot, Report
 from loadtest.report.numbers import flat, shown
 
 HERE: Final = Path(__file__).parent
@@ -52,6 +52,7 @@ def page(reports: Sequence[Report]) -> str:
         signs=SIGNS,
         verdict=verdict,
         tally=tally,
+        spread=spread,
         flat=lambda figures: list(flat(figures)),
         charts=against.drawn,
         of_mark=scale.of_mark,
@@ -61,6 +62,11 @@ def page(reports: Sequence[Report]) -> str:
 
 def verdict(mark: Mark) -> str:
     return "not judged" if mark.met is None else "met" if mark.met else "missed"
+
+
+def spread(figure: Mark | Bar) -> bool:
+    """Did its rounds lie apart?"""
+    return figure.low is not None and figure.high is not None and figure.low != figure.high
 
 
 def tally(report: Report) -> str:
