@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -11,11 +12,16 @@ from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
+from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import ConnectionClosed
 
 from protocol.close import Close
-from protocol.replies import Bye
+from protocol.codec import JSON
+from protocol.commands import Join, UpdateListing
+from protocol.replies import Bye, Done
 from tests.end_to_end.raw import Raw
-from tests.end_to_end.test_slow import connect_small
+from tests.end_to_end.shop import list_oil
+from tests.end_to_end.test_slow import connect_small, items
 
 from .crowd import Crowd
 from .served import Served, alive, asked
@@ -26,6 +32,8 @@ pytestmark = [
 ]
 LIMIT_S = 120
 QUEUED = 8
+UPDATES = 80  # of about 4 KB: more than the kernel takes for one who doesn't read
+PACE_S = 0.01
 
 
 async def test_relieved_one_by_one_under_load_nobody_is_refused_and_nothing_is_lost(
@@ -102,7 +110,14 @@ async def test_told_to_end_it_drains_and_a_viewer_who_does_not_read_holds_it_up_
             viewers.append(await stack.enter_async_context(viewer))
             await viewer.join("r1")
         lazy = await connect_small(served.url, served.mint("viewer", "lazy"))
-        lazy.transport.pause_reading()
+        await lazy.send(JSON.encode(Join(id="j", room="r1")).decode())
+        eve = await stack.enter_async_context(Raw(served.url, served.mint("streamer", "eve")))
+        await eve.join("r1")
+        await list_oil(eve)
+        for version in range(UPDATES):
+            update = UpdateListing(id=eve.new_id(), room="r1", listing_id="oil", items=items(version))
+            await eve.ask(update, Done)
+            await asyncio.sleep(PACE_S)  # of what a streamer may say in a second
         served.signal(signal.SIGTERM)
         assert await served.ended() == 0, served.log
         for viewer in viewers:
@@ -110,10 +125,19 @@ async def test_told_to_end_it_drains_and_a_viewer_who_does_not_read_holds_it_up_
             assert viewer.socket.close_code == Close.GOING_AWAY
             (bye,) = [message for message in viewer.heard if isinstance(message, Bye)]
             assert bye.reconnect and bye.retry_ms > 0 and bye.spread_ms > 0
+        await heard_to_the_end(lazy)
+        assert lazy.close_code == Close.ABNORMAL
         assert served.log.count("drained ") == 2
         assert "worker_killed" not in served.log, "they ended by themselves"
         with pytest.raises(OSError), socket.create_connection(served.host_port, timeout=5):
             pass
+
+
+async def heard_to_the_end(lazy: ClientConnection) -> None:
+    """What is left for it, now that it reads."""
+    with contextlib.suppress(ConnectionClosed):
+        while True:
+            await lazy.recv()
 
 
 async def test_a_worker_that_does_not_end_in_time_is_killed(
