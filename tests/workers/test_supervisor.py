@@ -156,6 +156,48 @@ async def test_a_worker_that_does_not_end_in_time_is_killed(
         assert not alive(still) and not alive(other)
 
 
+async def test_a_worker_that_drains_says_that_it_is_not_ready(
+    tmp_path: Path, valkey: Redis, valkey_url: str
+) -> None:
+    """To whoever has a connection to it still; its successor is ready by then."""
+    options = ("--drain-seconds", "20")
+    async with (
+        asyncio.timeout(LIMIT_S),
+        Served(tmp_path, 1, *options, LIVESERVER_REDIS_URL=valkey_url) as served,
+    ):
+        kept = await asyncio.open_connection(*served.host_port)
+        assert (await ready(*kept))[0] == 200
+        mute = await connect_small(served.url, served.mint("viewer", "mute"))
+        mute.transport.pause_reading()  # it holds the drain up: it answers no close frame
+        served.signal(signal.SIGHUP)
+        status, said = 200, ""
+        while status == 200:
+            status, said = await ready(*kept)
+        assert (status, "draining" in said) == (503, True)
+        assert (await served.get("/readyz"))[0] == 200
+        await served.until(lambda: "every worker is relieved" in served.log)
+        kept[1].close()
+        mute.transport.abort()
+
+
+async def ready(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> tuple[int, str]:
+    """On a connection that is kept."""
+    writer.write(b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n")
+    head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+    size = int(head.split("content-length:")[1].split("\r\n")[0])
+    return int(head.split(" ")[1]), (await reader.readexactly(size)).decode()
+
+
+async def test_without_its_store_all_of_it_ends_and_says_so(tmp_path: Path) -> None:
+    async with asyncio.timeout(LIMIT_S), Served(tmp_path, 2) as served:
+        workers = served.workers()
+        (store,) = served.children("valkey")
+        os.kill(store, signal.SIGKILL)
+        assert await served.ended() == 1
+        assert "cannot serve: the embedded store has ended" in served.log
+        assert not any(map(alive, workers))
+
+
 async def test_the_parent_killed_takes_workers_and_store_along(tmp_path: Path) -> None:
     async with asyncio.timeout(LIMIT_S), Served(tmp_path, 2) as served:
         below = [*served.workers(), *served.children("valkey")]
