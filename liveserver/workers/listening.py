@@ -9,6 +9,8 @@ from __future__ import annotations
 import socket
 from typing import Any, Final
 
+from liveserver.edge.listening import tune
+
 BACKLOG: Final = 2_048
 
 
@@ -26,6 +28,7 @@ def listen(host: str, port: int, places: int) -> list[socket.socket]:
         for _ in range(places):
             opened.append(_bound(family, address, shared=True))
         for listener in opened:
+            tune(listener)  # before anybody connects: a connection takes on what its listener has by then
             listener.listen(BACKLOG)
     except OSError:
         close(opened)

@@ -202,6 +202,25 @@ async def test_draining_waits_for_what_is_owed(counter: Counter) -> None:
     assert isinstance(ann.said[-1], Bye) and ann.ended == [Close.GOING_AWAY]
 
 
+@pytest.mark.parametrize("elsewhere", [False, True])
+async def test_who_comes_while_it_drains_is_let_in_only_where_nobody_else_would_be_asked(
+    counter: Counter, elsewhere: bool
+) -> None:
+    """Behind a shared address nobody is refused: who had come a moment before is let in, and told to go."""
+    ann = counter.comes("ann")
+    drained = asyncio.create_task(counter.gate.drain(elsewhere=elsewhere))
+    await counter.clock.advance(WAVE_MS)
+    assert ann.ended == [Close.GOING_AWAY]
+    assert (counter.gate.admits() == 0) is elsewhere
+    late = counter.comes("late")
+    await counter.clock.advance(2 * WAVE_MS)
+    assert isinstance(late.said[-1], Bye) and late.ended == [Close.GOING_AWAY]
+    for wire in (ann, late):
+        counter.gate.closed(cast(Socket, wire), 1001)
+    await counter.clock.advance(WAVE_MS)
+    assert (await drained).told == 2
+
+
 async def test_an_answer_of_this_kind_ends_a_row_of_refusals(counter: Counter) -> None:
     ann = counter.comes("ann")
     assert ann.session is not None
