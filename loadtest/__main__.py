@@ -9,9 +9,15 @@ from typing import Final
 
 from loadtest.audience import verb as audience
 from loadtest.bench import verb as bench
+from loadtest.report import verb as report
 from loadtest.verdict import verb as verdict
 
-VERBS: Final[dict[str, ModuleType]] = {"verdict": verdict, "audience": audience, "bench": bench}
+VERBS: Final[dict[str, ModuleType]] = {
+    "verdict": verdict,
+    "audience": audience,
+    "bench": bench,
+    "report": report,
+}
 
 EPILOG = """\
 examples:
