@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 
-
 CROWD, PROBE, SERVER = 1, 2, 2  # the greater first
 
 
