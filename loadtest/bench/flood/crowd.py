@@ -16,6 +16,7 @@ import orjson
 import uvloop
 
 from loadtest import machine
+from loadtest.bench.flood.urgent import CROWD, be_urgent
 from loadtest.bench.inbound import load
 from loadtest.bench.inbound.senders import Sender, opened
 from protocol.commands import SendDanmaku
@@ -62,7 +63,7 @@ async def main(core: int) -> None:
     senders = await opened(whom["url"], whom["tokens"], join=True)
     crowd = Crowd(senders, whom["seed"])
     commenting = asyncio.create_task(crowd.comment())
-    _say(opened=len(senders))
+    _say(urgent=be_urgent(CROWD))
     while line := await loop.run_in_executor(None, sys.stdin.readline):
         crowd.per_s = orjson.loads(line)["per_s"]
         sent, crowd.sent = crowd.sent, 0

@@ -19,7 +19,7 @@ import orjson
 import uvloop
 
 from loadtest import machine
-from loadtest.bench.flood.urgent import be_urgent
+from loadtest.bench.flood.urgent import PROBE, be_urgent
 from loadtest.bench.inbound.load import ROOM
 from loadtest.bench.stock.buyer import Buyer
 from protocol.commands import (
@@ -151,7 +151,7 @@ async def main(core: int) -> None:
     whom = orjson.loads(await loop.run_in_executor(None, sys.stdin.readline))
     probe = Probe(whom["url"], whom["streamer"], whom["buyers"], whom["seed"])
     await probe.enter()
-    _say(urgent=be_urgent())
+    _say(urgent=be_urgent(PROBE))
     while line := await loop.run_in_executor(None, sys.stdin.readline):
         _say(**await probe.measure(orjson.loads(line)["seconds"]))
     probe.leave()

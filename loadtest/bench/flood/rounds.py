@@ -14,7 +14,7 @@ import msgspec
 from loadtest import machine
 from loadtest.bench.child import Child
 from loadtest.bench.figures import Figure, at_most, plain, ratios
-from loadtest.bench.flood.urgent import be_urgent
+from loadtest.bench.flood.urgent import SERVER, be_urgent
 from loadtest.bench.stock.store import store
 
 TARGET: Final = 1.5  # times the quiet room's p99
@@ -56,16 +56,16 @@ async def _run(
     stack: AsyncExitStack, size: Size, seed: int, theirs: int, ours: int, say: Callable[[str], None]
 ) -> Measured:
     kept = await stack.enter_async_context(store("rooms", ours))
-    urgent = [be_urgent(kept.pid)]
+    urgent = [be_urgent(SERVER, kept.pid)]
     server = await Child.start("loadtest.bench.flood.server", str(theirs), kept.url, str(size.sockets))
     stack.push_async_callback(server.end)
     whom = {**await server.answer(), "seed": seed}
     crowd = await Child.start("loadtest.bench.flood.crowd", str(ours))
     stack.push_async_callback(crowd.end)
-    await crowd.ask(whom)
+    crowded = await crowd.ask(whom)
     probe = await Child.start("loadtest.bench.flood.probe", str(ours))
     stack.push_async_callback(probe.end)
-    urgent += [whom["urgent"], (await probe.ask(whom))["urgent"]]
+    urgent += [whom["urgent"], crowded["urgent"], (await probe.ask(whom))["urgent"]]
     say(f"{size.sockets:,} viewers are in the room")
     arms = {"none": 0, "quiet": QUIET_PER_S, "flood": size.offered}
     measured = Measured(

@@ -19,7 +19,7 @@ from liveserver.cli import collector
 from liveserver.cli.logs import configure_logging
 from liveserver.config import Settings
 from loadtest import machine
-from loadtest.bench.flood.urgent import be_urgent
+from loadtest.bench.flood.urgent import SERVER, be_urgent
 
 PER_SESSION: Final = 40  # comments a second: so that all that is offered gets as far as the room
 BUYERS: Final = 20
@@ -39,7 +39,7 @@ async def main(core: int, store_url: str, viewers: int) -> None:
         collector.settle()
         _say(
             url=server.url,
-            urgent=be_urgent(),
+            urgent=be_urgent(SERVER),
             tokens=[server.mint("viewer", f"viewer-{n:05d}") for n in range(viewers)],
             streamer=server.mint("streamer", "eve"),
             buyers=[server.mint("viewer", f"buyer-{n:05d}") for n in range(BUYERS)],

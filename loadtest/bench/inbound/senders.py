@@ -82,7 +82,7 @@ async def opened(url: str, tokens: list[str], *, join: bool) -> list[Sender]:
         async with turns:
             loop = asyncio.get_running_loop()
             _, sender = await loop.create_connection(
-                lambda: Sender(_request(where.netloc, token)), where.hostname or "", where.port or 80
+                lambda: Sender(_request(where.netloc, token)), where.hostname or "", where.port or 0
             )
             await sender.opened
             return sender
