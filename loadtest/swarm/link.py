@@ -47,13 +47,13 @@ class Link(asyncio.Protocol):
         "_head",
         "_is_open",
         "_key",
+        "_left_bytes",
         "_owner",
         "_reader",
         "_said_close",
         "_subprotocol",
         "_transport",
         "code",
-        "left_bytes",
         "paused",
         "received_bytes",
         "shaken",
@@ -76,7 +76,7 @@ class Link(asyncio.Protocol):
         self.code = ABNORMAL
         self.paused = False
         self.received_bytes = 0
-        self.left_bytes = -1  # that may still be read now; below 0: as many as come
+        self._left_bytes: int | None = None  # that may still be read now; None: as many as come
 
     async def open(
         self, address: tuple[str, int], path: str, token: str, *, source: str = "", receive_buffer: int = 0
@@ -134,9 +134,19 @@ class Link(asyncio.Protocol):
             self.paused = True
             self._transport.pause_reading()
 
-    def read_on(self, bytes_max: int = -1) -> None:
-        """At full speed, or (``bytes_max``) until that many bytes have come; then it pauses by itself."""
-        self.left_bytes = bytes_max
+    def read_on(self) -> None:
+        """At full speed."""
+        self._left_bytes = None
+        self._resume()
+
+    def allow(self, more_bytes: int) -> None:
+        """So many more may be read, then it pauses by itself. A read takes what the kernel has; one that took
+        more is made good for before the next."""
+        self._left_bytes = min((self._left_bytes or 0) + more_bytes, more_bytes)
+        if self._left_bytes > 0:
+            self._resume()
+
+    def _resume(self) -> None:
         if self._transport is not None and self.paused and not self._transport.is_closing():
             self.paused = False
             self._transport.resume_reading()
@@ -148,9 +158,9 @@ class Link(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self.received_bytes += len(data)
-        if self.left_bytes >= 0:
-            self.left_bytes = max(self.left_bytes - len(data), 0)
-            if not self.left_bytes:
+        if self._left_bytes is not None:
+            self._left_bytes -= len(data)
+            if self._left_bytes <= 0:
                 self.pause()
         ear = self._ear
         if ear is None:

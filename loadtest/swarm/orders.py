@@ -196,7 +196,7 @@ async def throttle(herd: Herd, order: dict[str, Any]) -> dict[str, Any]:
     while loop.time() < ends:
         for viewer in viewers:
             if viewer.link is not None:
-                viewer.link.read_on(portion)
+                viewer.link.allow(portion)
         await asyncio.sleep(THROTTLE_S)
     return await read(herd, order)
 

@@ -15,10 +15,11 @@ from loadtest.swarm.link import Link
 from loadtest.swarm.opening import NotOpenedError
 from loadtest.swarm.place import Broken, Place
 from protocol.client import backoff
+from protocol.client.pending import raised
 from protocol.close import may_reconnect
 from protocol.codec import Codec
 from protocol.commands import Command, Join, Leave, Like, Ping, Purchase, SendDanmaku
-from protocol.replies import Bye, ErrorReply, Joined, Notice, PurchaseOutcome, Receipt, Reply, Welcome
+from protocol.replies import Bye, ErrorReply, Joined, Left, Notice, PurchaseOutcome, Receipt, Reply, Welcome
 from protocol.types import OrderLine
 
 if TYPE_CHECKING:
@@ -182,6 +183,9 @@ class Viewer:
     # -- inside ----------------------------------------------------------------------------------------
 
     def _frame(self, heard: Heard) -> None:
+        if heard.room != self.room:
+            self._broke(Broken("room", f"a frame of {heard.room}"))
+            return
         place = self.place
         was_in_step = place.in_step
         broken = place.take(heard)
@@ -217,6 +221,8 @@ class Viewer:
                 self._broke(broken)
             if self.place.in_step:
                 self._entered()
+        elif isinstance(reply, Left):
+            self.place.connected()  # frames are numbered anew from the next join on
         elif isinstance(reply, Receipt):
             herd.fates[str(reply.fate)] += 1
         elif isinstance(reply, PurchaseOutcome):
@@ -249,9 +255,11 @@ class Viewer:
             del self.orders[order_id]
             self.herd.counts["purchases_given_up"] += 1
             return
-        order.attempt += 1
+        again = raised(order)
+        assert isinstance(again, Purchase)
+        self.orders[order_id] = again
         self.herd.counts["purchases_said_again"] += 1
-        self._ask("purchase", order)
+        self._ask("purchase", again)
 
     def _entered(self) -> None:
         now_us = self.herd.now_us()

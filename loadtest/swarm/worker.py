@@ -32,6 +32,9 @@ async def main() -> None:
     about.pop("core", None)
     seconds_max = about.pop("seconds_max")
     herd = Herd(**about)
+    loop.set_exception_handler(
+        lambda _, context: herd.broke("swarm", repr(context.get("exception", context)))
+    )
     tasks: set[asyncio.Task[None]] = set()
     progress = asyncio.create_task(_progress(herd))
     try:
