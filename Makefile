@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo load test faults mutants check format clean
+.PHONY: help demo load test faults autobahn mutants check format clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 20
@@ -25,6 +25,9 @@ test: $(VENV)/.test  ## every test, against a real Valkey, real sockets and a re
 faults: $(VENV)/.test  ## the stock counter's faults at length: more rounds, more seeds; ARGS="-k linear"
 	@scripts/need gcc gcc libc6-dev
 	$(BIN)/pytest -m long tests/stock tests/faults tests/linear $(ARGS)
+
+autobahn: $(VENV)/.test  ## the WebSocket conformance cases, all of them (make test runs most): four minutes
+	$(BIN)/pytest -m long tests/edge/test_autobahn.py $(ARGS)
 
 mutants: $(VENV)/.test  ## break the stock counter on purpose, each way there is a patch for: the tests must notice
 	@scripts/need gcc gcc libc6-dev

@@ -32,7 +32,8 @@ from liveserver.hub.context import HubContext
 from liveserver.hub.gate import Gate
 from liveserver.hub.kill_switch import KillSwitch
 from liveserver.hub.live_room import LiveRoom
-from liveserver.hub.metrics import register, register_journal
+from liveserver.hub.load import Load
+from liveserver.hub.metrics import register, register_journal, register_load
 from liveserver.hub.notices import Notices
 from liveserver.hub.people import People
 from liveserver.hub.places import KnownPlaces
@@ -189,6 +190,7 @@ async def running(
                 on_sale=desk.concerns,
                 budget_per_s=settings.danmaku_budget_per_s,
                 seed=secrets.randbits(32),
+                user_lines_per_s=settings.danmaku_per_s + settings.danmaku_burst,
             )
 
         rooms = Rooms(
@@ -232,8 +234,10 @@ async def running(
             shelf=shelf,
             kill_switch=kill_switch,
         )
+        load = Load(clock, rooms, gate)
         metrics = Metrics()
         register(metrics, gate=gate, rooms=rooms, desk=desk, law=law, relay=relay, tasks=tasks)
+        register_load(metrics, load, rooms)
         if journal is not None:
             register_journal(metrics, journal)
         app = http_app(backend, WEB, tokens, metrics, clock, version=liveserver.__version__)
@@ -245,6 +249,7 @@ async def running(
             patrol.run(),
             gate.watch_deadlines(),
             kill_switch.watch(),
+            load.watch(),
         )
         serving = await serve(
             app,

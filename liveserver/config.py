@@ -44,7 +44,7 @@ class Settings(BaseSettings):
     trusted_proxies: list[str] = []  # networks whose X-Forwarded-For is believed
     block_words_file: Path | None = None  # one word a line
     sessions_max: int = Field(default=15_000, ge=1)
-    danmaku_budget_per_s: int = Field(default=30, ge=1)  # shown per room and second
+    danmaku_budget_per_s: int = Field(default=30, ge=1)  # shown per room and second, over all processes
     danmaku_per_s: int = Field(default=1, ge=1)  # per session
     danmaku_burst: int = Field(default=3, ge=1)
     durability: Durability | None = None  # the least an answer must have reached; None: what the store offers

@@ -9,6 +9,7 @@ from typing import Final
 
 from loadtest.audience import verb as audience
 from loadtest.bench import verb as bench
+from loadtest.report import verb as report
 from loadtest.scenarios import verb as scenario
 from loadtest.verdict import verb as verdict
 
@@ -17,6 +18,7 @@ VERBS: Final[dict[str, ModuleType]] = {
     "audience": audience,
     "scenario": scenario,
     "bench": bench,
+    "report": report,
 }
 
 EPILOG = """\

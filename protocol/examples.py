@@ -389,6 +389,9 @@ FRAMES: dict[str, Frame] = {
     "snapshot of an empty room": Frame(room="r1", t=T, epoch=T, snapshot=Snapshot(offset=0)),
 }
 FRAMES |= {f"critical {name}": critical(event) for name, event in EVENTS.items()}
+FRAMES["critical saleOpened with a waitlist"] = critical(
+    events.SaleOpened(sale=msgspec.structs.replace(SALE, waitlist=200))
+)
 
 MESSAGES: dict[str, Command | Downward] = {
     **{f"command: {name}": command for name, command in COMMANDS.items()},

@@ -16,7 +16,7 @@ from .client.session import Session
 from .codec import JSON, Downward
 from .examples import LISTING, SALE, STOCK, T
 from .frames import DanmakuBlock, Frame, Snapshot, State
-from .types import Danmaku, Fate, OrderLine
+from .types import Danmaku, Fate, HeldReservation, OrderLine
 
 CONNECTED, TICK = "connected", "tick"
 
@@ -25,6 +25,15 @@ Step = Downward | commands.Command | str | int | tuple[str, int]
 code); ("later", milliseconds)."""
 
 _WELCOME = msgspec.structs.replace(examples.REPLIES["welcome"], id="")
+_LINED = msgspec.structs.replace(SALE, waitlist=200)
+_PLACE = HeldReservation(
+    reservation_id="sale-1/ann/k3Jy",
+    sale_id="sale-1",
+    command_id="buy-1",
+    state="waiting",
+    lines=[OrderLine(item_id="red")],
+    expires_at_ms=0,
+)
 _MUG = msgspec.structs.replace(LISTING, listing_id="mug", number=4, title="Mug")
 
 
@@ -199,6 +208,32 @@ SCENARIOS: dict[str, list[Step]] = {
         CONNECTED,
         _WELCOME,
         replies.ErrorReply(id="s.1", t=T, code="forbidden"),
+    ],
+    "a sale with a waitlist: sold out, waited for, served": [
+        ("join", 0),
+        CONNECTED,
+        _WELCOME,
+        _joined(1, 10),
+        Frame(
+            room="r1", t=T, epoch=T, head=10, snapshot=Snapshot(offset=10, listings=[LISTING], sales=[_LINED])
+        ),
+        examples.critical(examples.EVENTS["saleSoldOut"], first=11),
+        _BUY,
+        replies.PurchaseOutcome(
+            id="buy-1",
+            t=T,
+            sale_id="sale-1",
+            outcome="waiting",
+            epoch=T,
+            seq=102,
+            reservation=_PLACE,
+            ahead=1,
+        ),
+        replies.Notice(
+            t=T,
+            kind="reservationServed",
+            reservation=msgspec.structs.replace(_PLACE, state="held", expires_at_ms=T + 900_000),
+        ),
     ],
 }
 

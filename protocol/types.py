@@ -120,6 +120,7 @@ class SaleView(Stock, kw_only=True):
     hold_ms: int
     spread_ms: int = 0
     ships_at_ms: int = 0
+    waitlist: int = 0
 
 
 class Sale(Shape, kw_only=True):
@@ -134,6 +135,7 @@ class Sale(Shape, kw_only=True):
     hold_ms: int  # how long a reservation waits for payment
     spread_ms: int = 0  # automatic clients draw their moment inside this window after opening
     ships_at_ms: int = 0  # a presale (预售): its goods ship from then on; 0: at once
+    waitlist: int = 0  # places in its line (候补), over all items; 0: nobody can wait
     guest: bool = False  # opened elsewhere: this room sells it, and doesn't steer it
     detached: bool = False  # this room doesn't sell it any more; what is held stays held
     sold_out: bool = False

@@ -41,7 +41,8 @@ def rows(mirror: Mirror, server_ms: float) -> list[Row]:
 
 
 def sale_words(sale: Sale | None, server_ms: float) -> str:
-    """``open 9:59``, ``opens in 0:05``, ``sold out``, ``closed``, …; empty without a sale."""
+    """``open 9:59``, ``opens in 0:05``, ``sold out``, ``sold out, line of 20``, ``closed``, …; empty without
+    a sale."""
     if sale is None:
         return ""
     if sale.detached:
@@ -53,7 +54,7 @@ def sale_words(sale: Sale | None, server_ms: float) -> str:
     if server_ms < sale.opens_at_ms:
         return f"opens in {countdown(sale.opens_at_ms - server_ms)}"
     if not any(sale.stock.available.values()):
-        return "sold out"
+        return f"sold out, line of {sale.waitlist}" if sale.waitlist else "sold out"
     return f"open {countdown(sale.closes_at_ms - server_ms)}"
 
 

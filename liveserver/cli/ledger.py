@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, TextIO, TypeVar
 
@@ -17,6 +17,7 @@ import uvloop
 from redis.asyncio import Redis
 
 from liveserver.cli import ledger_format as text
+from liveserver.cli.counted import counted
 from liveserver.cli.ledger_archive import archive
 from liveserver.cli.ledger_progress import Show, shown
 from liveserver.cli.ledger_rebuild import rebuild
@@ -25,6 +26,7 @@ from liveserver.stock.audit import Report, audit
 from liveserver.stock.export import feed_entries, orders
 from liveserver.stock.ids import is_id
 from liveserver.stock.sales import TooManySalesError, find_sales
+from liveserver.stock.scripts import keys_of
 
 T = TypeVar("T")
 
@@ -40,6 +42,10 @@ app = typer.Typer(
 app.command()(rebuild)
 
 SaleOption = Annotated[str, typer.Option("--sale", help="One sale; else every sale found.")]
+
+
+class OutputError(Exception):
+    """Names the file that can't be written, and why."""
 
 
 class Answer(msgspec.Struct):
@@ -108,16 +114,23 @@ def export(
 
     async def work(client: Redis) -> int:
         written = 0
+        sales = await _sales(client, sale)
+        if sale and not await client.exists(*keys_of(sale)):
+            raise typer.BadParameter(f"there is no sale {sale} in this store", param_hint="--sale")
         with _output(out) as file:
             file.write(text.header(form, text.ORDER_COLUMNS if as_orders else text.FEED_COLUMNS))
-            for one in await _sales(client, sale):
+            for one in sales:
                 async for line in _lines(client, one, form, as_orders):
                     file.write(line)
                     written += 1
         return written
 
-    written = _run(work, place(ctx))
-    typer.echo(f"{written} {'orders' if as_orders else 'rows'} written", err=True)
+    try:
+        written = _run(work, place(ctx))
+    except OutputError as error:
+        typer.echo(f"nothing is written: {error}", err=True)
+        raise typer.Exit(CANNOT) from None
+    typer.echo(f"{counted(written, 'order' if as_orders else 'row')} written", err=True)
 
 
 app.command()(archive)
@@ -149,7 +162,8 @@ async def _sales(client: Redis, named: str) -> list[str]:
 def _said(report: Report) -> str:
     """One line, and one more for each finding."""
     head = (
-        f"{report.sale_id}: {report.rows} rows, {report.reservations} reservations of {report.buyers} buyers,"
+        f"{report.sale_id}: {counted(report.rows, 'row')}, {counted(report.reservations, 'reservation')} of "
+        f"{counted(report.buyers, 'buyer')},"
         f" up to {report.epoch}-{report.seq}"
     )
     if not report.findings:
@@ -167,11 +181,22 @@ def _output(path: Path | None) -> Iterator[TextIO]:
         return
     part = path.with_name(path.name + ".part")
     try:
-        with part.open("w", encoding="utf-8", newline="") as file:
+        with _at(path), part.open("w", encoding="utf-8", newline="") as file:
             yield file
-        part.replace(path)
+        with _at(path):
+            part.replace(path)
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+@contextmanager
+def _at(path: Path) -> Iterator[None]:
+    """What is wrong with the file is not the ledger's fault. Raises ``OutputError``."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(f"{path}: {error.strerror or error}") from None
 
 
 def _run(work: Callable[[Redis], Awaitable[T]], where: Place) -> T:

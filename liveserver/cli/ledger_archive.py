@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 from redis.asyncio import Redis
 
+from liveserver.cli.counted import counted
+from liveserver.cli.faults import in_words
 from liveserver.cli.ledger_store import DataDirOption, RedisUrlOption, place
 from liveserver.cli.orders_options import SaleOption, group_of, run, sale_of, sales_of
 from liveserver.cli.parsing import duration_ms
@@ -49,7 +51,7 @@ def archive(
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise typer.BadParameter(f"can't be made: {error}", param_hint="--out") from None
+        raise typer.BadParameter(f"can't be made: {in_words(error)}", param_hint="--out") from None
 
     async def work(client: Redis) -> list[Archived | Kept]:
         ends: list[Archived | Kept] = []
@@ -71,7 +73,7 @@ def line_of(ended: Archived | Kept, dry_run: bool) -> str:
     if isinstance(ended, Kept):
         return f"{ended.sale_id}: {'BROKEN' if ended.broken else 'stays'}: {ended.why}"
     how = "would be archived" if dry_run else "archived"
-    return f"{ended.sale_id}: {how}, {ended.rows} rows, {ended.path}"
+    return f"{ended.sale_id}: {how}, {counted(ended.rows, 'row')}, {ended.path}"
 
 
 def _age(text: str) -> int:

@@ -16,6 +16,7 @@ import typer
 import uvloop
 from redis.asyncio import Redis
 
+from liveserver.cli.counted import counted
 from liveserver.cli.ledger_progress import Show, shown
 from liveserver.cli.ledger_store import CANNOT_LOOK, DataDirOption, RedisUrlOption, place, store_of
 from liveserver.cli.logs import logs_to_stderr
@@ -139,7 +140,7 @@ def rebuild(
     try:
         given = _Given(
             sale,
-            _orders(orders),
+            _orders(orders, sale),
             read_notes(folders, sale),
             _spec(spec, sale),
             actor,
@@ -225,11 +226,24 @@ def _agreed(given: _Given) -> bool:
     return typer.confirm("Write this down and reopen the sale?", err=True)
 
 
-def _orders(path: Path | None) -> list[OrderLine]:
+def _orders(path: Path | None, sale_id: str) -> list[OrderLine]:
+    """Those of this sale. Raises ``OrderFileError``: also where all are of others, since to go on without
+    any would forget what was paid."""
     if path is None:
         return []
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(read_orders(path.name, file))
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            given = list(read_orders(path.name, file))
+    except UnicodeDecodeError as error:
+        raise OrderFileError(f"{path.name} is no text in UTF-8: {error.reason}") from None
+    own = [order for order in given if order.sale_id == sale_id]
+    if given and not own:
+        others = sorted({order.sale_id for order in given})
+        named = ", ".join(others[:3]) + (", …" if len(others) > 3 else "")
+        raise OrderFileError(
+            f"none of the {len(given)} orders in {path.name} is of {sale_id}: they are of {named}"
+        )
+    return own
 
 
 def _spec(path: Path | None, sale_id: str) -> SaleSpec | None:
@@ -257,10 +271,11 @@ def _said(report: RebuildReport) -> str:
         head = f"goes on from {report.epoch}-{report.seq}"
     why = ", ".join(report.frozen) or "not frozen"
     lines = [
-        f"{report.sale_id} ({why}) {head}; read: {report.facts} facts of journals, {report.orders} orders",
+        f"{report.sale_id} ({why}) {head}; read: {counted(report.facts, 'fact')} of journals, "
+        f"{counted(report.orders, 'order')}",
         f"  {len(report.recovered)} recovered, {len(report.corrected)} corrected, {len(report.lost)} lost, "
-        f"{len(report.oversold)} items oversold, {len(report.conflicts)} conflicts, "
-        f"{len(report.put_back)} orders to the sale put back",
+        f"{counted(len(report.oversold), 'item')} oversold, {counted(len(report.conflicts), 'conflict')}, "
+        f"{counted(len(report.put_back), 'order')} to the sale put back",
     ]
     lines += (f"  broken: {text}" for text in report.broken)
     lines += (f"  gap: {text}" for text in report.gaps)

@@ -10,6 +10,7 @@ import msgspec
 import typer
 from redis.asyncio import Redis
 
+from liveserver.cli.counted import counted
 from liveserver.cli.ledger_store import DataDirOption, RedisUrlOption, place
 from liveserver.cli.orders_options import (
     DEFAULT_GROUP,
@@ -122,7 +123,9 @@ def _move(
         return sum([await move(client, one, group, places, how) for one, places in chosen.items()])
 
     moved = run(work, place(ctx))
-    typer.echo(f"{moved} rows {'will be delivered once more' if how == 'again' else 'dropped'}", err=True)
+    typer.echo(
+        f"{counted(moved, 'row')} {'will be delivered once more' if how == 'again' else 'dropped'}", err=True
+    )
     if moved < len(rows):
         typer.echo(f"{len(rows) - moved} are no dead letters of the group {group}", err=True)
         raise typer.Exit(NONE_FOUND)

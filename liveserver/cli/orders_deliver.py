@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 import typer
 from redis.asyncio import Redis
 
+from liveserver.cli.counted import counted
+from liveserver.cli.faults import in_words
 from liveserver.cli.ledger_store import DataDirOption, RedisUrlOption, place
 from liveserver.cli.logs import configure_logging
 from liveserver.cli.orders_options import DEFAULT_GROUP, GroupOption, SaleOption, group_of, run, sale_of
@@ -106,7 +108,10 @@ def deliver(
             await sink.aclose()
 
     ended = run(work, where)
-    typer.echo(f"{ended.totals.delivered} rows delivered, {ended.totals.dead} dead letters", err=True)
+    typer.echo(
+        f"{counted(ended.totals.delivered, 'row')} delivered, {counted(ended.totals.dead, 'dead letter')}",
+        err=True,
+    )
     for sale_id, why in ended.unreadable.items():
         typer.echo(f"{sale_id} could not be read: {why}", err=True)
     if once and (ended.totals.dead or ended.unreadable):
@@ -144,7 +149,7 @@ def _secret(path: Path | None) -> bytes:
     try:
         return secret_of(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
-        raise typer.BadParameter(f"can't be used: {error}", param_hint="--secret-file") from None
+        raise typer.BadParameter(f"can't be used: {in_words(error)}", param_hint="--secret-file") from None
 
 
 def _timeout(text: str) -> int:

@@ -43,6 +43,7 @@ def print_sale(sale: SaleView, places: SalePlaces) -> None:
             typer.echo(f"{name}\t{text}")
     typer.echo(f"at\t{sale.epoch}-{sale.seq}")
     typer.echo(f"limit\t{sale.limit_per_user or 'none'}")
+    typer.echo(f"waitlist\t{sale.waitlist or 'none'}")
     for place in places.rooms:
         how = "opened here" if place.home else "attached"
         typer.echo(f"room\t{place.room}\t{place.listing_id}\t{how if place.selling else 'detached'}")

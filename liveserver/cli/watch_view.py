@@ -30,7 +30,7 @@ from protocol.client.happenings import (
     Welcomed,
 )
 from protocol.client.mirror import Mirror
-from protocol.types import Danmaku, Stock
+from protocol.types import Danmaku, Sale, Stock
 
 COMMENTS_MAX = 200
 COLOURS = ("cyan", "green", "yellow", "blue", "magenta", "bright_red", "bright_cyan", "bright_green")
@@ -155,7 +155,7 @@ def lines(happening: RoomHappening, mirror: Mirror) -> list[str]:
         case Snapshotted(snapshot=snapshot):
             listed = [_listing_line("cart", each.listing_id, mirror) for each in snapshot.listings]
             said = [_danmaku_line(each) for each in snapshot.recent]
-            return [*listed, *(f"sale {_stock_line(each.stock)}" for each in mirror.sales), *said]
+            return [*listed, *(f"sale {_sale_line(each)}" for each in mirror.sales), *said]
         case DanmakuShown():
             repeated = [f"repeated {each.danmaku_id} ×{each.count}" for each in happening.repeats]
             gifts = [f"gift {plain(each.name)}: {plain(each.gift)} ×{each.count}" for each in happening.gifts]
@@ -202,7 +202,7 @@ def _event_line(event: events.Event, mirror: Mirror) -> str:
         case events.ExplainingStopped():
             return "explaining nothing"
         case events.SaleOpened(sale=sale):
-            return f"sale opened {_stock_line(sale.stock)}"
+            return f"sale opened {_sale_line(sale)}"
         case events.SaleSoldOut(stock=stock):
             return f"sold out {_stock_line(stock)}"
         case events.SaleRestocked(stock=stock):
@@ -232,6 +232,11 @@ def _listing_line(verb: str, listing_id: str, mirror: Mirror) -> str:
         return f"{verb} {listing_id}"
     items = ", ".join(f"{each.variant} ¥{yuan(each.price_fen)}".strip() for each in listing.items)
     return f"{verb} {listing.number} {plain(listing.title)} ({items})"
+
+
+def _sale_line(sale: Sale) -> str:
+    line = f", line of {sale.waitlist}" if sale.waitlist else ""
+    return f"{_stock_line(sale.stock)}{line}"
 
 
 def _stock_line(stock: Stock) -> str:

@@ -54,6 +54,7 @@ def shown(view: StockView, terms: SaleSpec, listing_id: str, *, guest: bool) -> 
         hold_ms=terms.hold_ms,
         spread_ms=terms.spread_ms,
         ships_at_ms=terms.ships_at_ms,
+        waitlist=terms.waitlist,
         guest=guest,
         stock=stock(view),
     )

@@ -7,27 +7,32 @@ ours, capped hard, put on our screens, and never sent on. Invariants, of every b
 
 - offered = len(danmaku) + len(gifts) + merged + shed, for the screen's block and the outgoing one alike;
 - every ticket is settled exactly once, by the ``collect`` after its offer at the latest;
-- nothing waits longer than one tick: what the budget can't show then is shed.
+- nothing waits longer than one tick: what the budget can't show then is shed;
+- a user has at most ``user_lines_per_s`` different lines a second, however many connections he has.
 """
 
 from __future__ import annotations
 
-import heapq
 import random
 
 from protocol.frames import DanmakuBlock
 from protocol.types import Danmaku, Fate, Gift, Repeat
 
+from .blocks import outgoing_block, screen_block
+from .budget import Budget
 from .limits import (
     DANMAKU_BUDGET_PER_S,
     MERGE_WINDOW_MS,
     PENDING_ENTRIES_MAX,
     PENDING_TEXTS_MAX,
+    PENDING_TEXTS_RESERVED,
     REMOTE_PER_TICK_MAX,
+    USER_LINES_PER_S,
 )
-from .rate import Bucket
+from .priority import Priority
 from .shown import ShownText, ShownTexts
-from .tally import Tally, sum_gifts
+from .speakers import Speakers
+from .tally import Tally
 from .text import normalise
 from .tombstones import Tombstones
 from .waiting import Offered, Settled, Waiting
@@ -44,9 +49,10 @@ class DanmakuPool:
         budget_per_s: int = DANMAKU_BUDGET_PER_S,
         merge_window_ms: int = MERGE_WINDOW_MS,
         rng: random.Random | None = None,
+        user_lines_per_s: int = USER_LINES_PER_S,
     ) -> None:
-        self._bucket = Bucket(budget_per_s, budget_per_s)
-        self._rng = rng or random.Random(0)
+        self.budget = Budget(budget_per_s, rng or random.Random(0))
+        self._speakers = Speakers(user_lines_per_s)
         self._shown = ShownTexts(merge_window_ms)
         self._deleted = Tombstones()  # danmaku ids
         self._silenced = Tombstones()  # user ids
@@ -57,7 +63,6 @@ class DanmakuPool:
     def _start_tick(self) -> None:
         self._waiting: dict[str, Waiting] = {}
         self._remote_waiting: dict[str, Waiting] = {}  # by the ids other processes know it by
-        self._lines_of: dict[str, int] = {}  # user id -> different texts in this tick
         self._entries = 0
         self._ours = Tally()
         self._theirs = Tally()
@@ -76,8 +81,10 @@ class DanmakuPool:
         shown = self._shown.said(text)
         if shown is not None:
             self._join_shown(shown, entry)
-        elif self._entries >= PENDING_ENTRIES_MAX or not self._join_waiting(text, entry):
+        elif self._entries >= PENDING_ENTRIES_MAX:
             self._shed(entry, "budget")
+        else:
+            self._join_waiting(text, entry, now_ms)
 
     def offer_gift(self, gift: Gift) -> None:
         self._ours.gift(gift)
@@ -85,28 +92,25 @@ class DanmakuPool:
     def entered(self, count: int = 1) -> None:
         self._ours.entered += count
 
-    def set_budget(self, budget_per_s: int) -> None:
-        """This process's share of the room's budget, from now on."""
-        self._bucket.retune(budget_per_s, budget_per_s)
-
     def _join_shown(self, shown: ShownText, entry: Offered) -> None:
         self._ours.merged += 1
         self._count_up(shown, 1)
         self._raise(shown.danmaku_id, 1)
         self._settle(entry, Fate.MERGED, shown.danmaku_id)
 
-    def _join_waiting(self, text: str, entry: Offered) -> bool:
+    def _join_waiting(self, text: str, entry: Offered, now_ms: int) -> None:
         waiting = self._waiting.get(text)
         if waiting is None:
-            if len(self._waiting) >= PENDING_TEXTS_MAX:
-                return False
-            user_id = entry.danmaku.user_id
-            nth = self._lines_of.get(user_id, 0)
-            self._lines_of[user_id] = nth + 1
+            if len(self._waiting) >= _texts_max(entry.priority):
+                self._shed(entry, "budget")
+                return
+            nth = self._speakers.next(entry.danmaku.user_id, now_ms)
+            if nth is None:
+                self._shed(entry, "rate", self._speakers.wait_ms(now_ms))
+                return
             waiting = self._waiting[text] = Waiting(text, nth)
         self._entries += 1
         waiting.add(entry)
-        return True
 
     # -- what other processes say ----------------------------------------------------------------------
 
@@ -179,8 +183,10 @@ class DanmakuPool:
             else:
                 for entry in waiting.entries:
                     self._shed(entry, "budget")
-        block = self._screen_block(screen)
-        self._outgoing = self._outgoing_block(own)
+        repeated = (Repeat(shown.danmaku_id, shown.count) for shown in self._repeated.values())
+        block = screen_block(self._ours, self._theirs, screen, repeated)
+        increments = (Repeat(danmaku_id, count) for danmaku_id, count in self._increments.items())
+        self._outgoing = outgoing_block(self._ours, own, increments)
         settled, self._settled = self._settled, []
         self._start_tick()
         return block, settled
@@ -195,15 +201,7 @@ class DanmakuPool:
 
     def _within_budget(self, now_ms: int) -> set[str]:
         ours = [waiting for waiting in self._waiting.values() if waiting.remote is None]
-        room_for = self._bucket.whole(now_ms)
-        if len(ours) > room_for:
-            ours = heapq.nsmallest(room_for, ours, key=self._draw)
-        self._bucket.take(now_ms, len(ours))
-        return {waiting.text for waiting in ours}
-
-    def _draw(self, waiting: Waiting) -> tuple[int, int, float]:
-        """Smallest first: by priority, then whoever has said less in this tick, then by lot."""
-        return -waiting.priority, waiting.nth, self._rng.random()
+        return {waiting.text for waiting in self.budget.choose(ours, now_ms)}
 
     def _show(self, waiting: Waiting, line: Danmaku, merged: list[Offered], now_ms: int) -> None:
         shown = self._shown.show(waiting.text, line, 1, now_ms)
@@ -217,38 +215,6 @@ class DanmakuPool:
             self._raise(line.danmaku_id, len(merged))
         for entry in merged:
             self._settle(entry, Fate.MERGED, line.danmaku_id)
-
-    def _screen_block(self, danmaku: list[Danmaku]) -> DanmakuBlock | None:
-        ours, theirs = self._ours, self._theirs
-        if not (ours.offered or theirs.offered or ours.entered or theirs.entered):
-            return None
-        gifts = dict(ours.gifts)
-        for key, gift in theirs.gifts.items():
-            gifts[key] = sum_gifts(gifts[key], gift) if key in gifts else gift
-        summed = len(ours.gifts) + len(theirs.gifts) - len(gifts)
-        return DanmakuBlock(
-            offered=ours.offered + theirs.offered,
-            merged=ours.merged + theirs.merged + summed,
-            shed=ours.shed + theirs.shed,
-            danmaku=danmaku,
-            repeats=[Repeat(shown.danmaku_id, shown.count) for shown in self._repeated.values()],
-            gifts=list(gifts.values()),
-            entered=ours.entered + theirs.entered,
-        )
-
-    def _outgoing_block(self, danmaku: list[Danmaku]) -> DanmakuBlock | None:
-        ours = self._ours
-        if not (ours.offered or ours.entered):
-            return None
-        return DanmakuBlock(
-            offered=ours.offered,
-            merged=ours.merged,
-            shed=ours.shed,
-            danmaku=danmaku,
-            repeats=[Repeat(danmaku_id, count) for danmaku_id, count in self._increments.items()],
-            gifts=list(ours.gifts.values()),
-            entered=ours.entered,
-        )
 
     # -- moderation ------------------------------------------------------------------------------------
 
@@ -309,10 +275,17 @@ class DanmakuPool:
     def _raise(self, danmaku_id: str, by: int) -> None:
         self._increments[danmaku_id] = self._increments.get(danmaku_id, 0) + by
 
-    def _shed(self, entry: Offered, reason: str) -> None:
+    def _shed(self, entry: Offered, reason: str, retry_ms: int = 0) -> None:
         self._ours.shed += 1
-        self._settle(entry, Fate.LIMITED, reason=reason)
+        self._settle(entry, Fate.LIMITED, reason=reason, retry_ms=retry_ms)
 
-    def _settle(self, entry: Offered, fate: Fate, danmaku_id: str = "", reason: str = "") -> None:
+    def _settle(
+        self, entry: Offered, fate: Fate, danmaku_id: str = "", reason: str = "", retry_ms: int = 0
+    ) -> None:
         if entry.ticket is not None:
-            self._settled.append(Settled(entry.ticket, fate, danmaku_id, reason))
+            self._settled.append(Settled(entry.ticket, fate, danmaku_id, reason, retry_ms))
+
+
+def _texts_max(priority: int) -> int:
+    """A flood of viewers doesn't take the place of those who come first."""
+    return PENDING_TEXTS_MAX + (PENDING_TEXTS_RESERVED if priority > Priority.VIEWER else 0)

@@ -14,7 +14,10 @@ DANMAKU_BUDGET_PER_S = (
     30  # shown; Guess: what an eye can follow; hosted rooms allow 10 to 40 messages a second
 )
 MERGE_WINDOW_MS = 10_000  # Source: a "888" wave in a recorded room lasted ten seconds
-PENDING_TEXTS_MAX = 5_000  # different texts that wait in one tick
+PENDING_TEXTS_MAX = 2_000  # different texts that wait in one tick: a flood of 20,000 a second
+PENDING_TEXTS_RESERVED = 500  # and so many more of those who come before plain viewers
+USER_LINES_PER_S = 4  # of one user, over all his connections here: what one connection may say
+SPEAKERS_MAX = 20_000  # users whose lines are counted in one second
 PENDING_ENTRIES_MAX = 20_000  # comments that wait in one tick, equal ones included
 REMOTE_PER_TICK_MAX = 100  # comments other processes may put on our screens in one tick
 GIFT_LINES_MAX = 500  # different (user, gift) pairs in one tick

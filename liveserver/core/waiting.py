@@ -18,12 +18,13 @@ class Offered(NamedTuple):
 
 class Settled(NamedTuple):
     """What became of a ticket. ``danmaku_id``: the line that is shown, or that it was merged into.
-    ``reason`` of ``limited``: budget, muted, deleted."""
+    ``reason`` of ``limited``: budget, rate (he may say more after ``retry_ms``), muted, deleted."""
 
     ticket: Any
     fate: Fate
     danmaku_id: str = ""
     reason: str = ""
+    retry_ms: int = 0
 
 
 class Waiting:
@@ -36,7 +37,7 @@ class Waiting:
     def __init__(self, text: str, nth: int) -> None:
         self.text = text
         self.entries: list[Offered] = []
-        self.nth = nth  # how many lines its sender had in this tick before
+        self.nth = nth  # how many lines its sender had in this second before
         self.remote: Danmaku | None = None
         self.aliases: list[str] = []  # ids of equal ones other processes show
         self.more = 0  # equal ones other processes counted

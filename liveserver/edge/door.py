@@ -22,12 +22,13 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from liveserver.core.clock import Clock
+from liveserver.edge.fast_handshake import FastHandshake
 from liveserver.edge.handshake import Accepted, Handshake, Rules, is_upgrade
 from liveserver.edge.keepalive import Keepalive
 from liveserver.edge.metrics import Metrics
 from liveserver.edge.owner import SocketOwner
 from liveserver.edge.problem import Problem
-from liveserver.edge.socket import Socket
+from liveserver.edge.socket import Socket, address_of
 from protocol.close import CATALOGUE, Close
 from protocol.replies import Bye
 
@@ -46,7 +47,8 @@ class FrontDoor:
         self.owner = owner
         self.keepalive = keepalive
         self.clock = clock
-        self.handshake = Handshake(rules)
+        self.trusts_proxies = bool(rules.trusted)
+        self.handshake = FastHandshake(Handshake(rules))
         self.accepted = 0
         self.refused: Counter[str] = Counter()
         self._told_second = 0
@@ -171,8 +173,7 @@ class Door(asyncio.Protocol):
         self._head = b""
 
     def _upgrade(self, transport: asyncio.Transport, head: bytes, rest: bytes) -> None:
-        peername = transport.get_extra_info("peername")
-        address = str(peername[0]) if isinstance(peername, tuple) else ""
+        address = address_of(transport) if self._front.trusts_proxies else ""
         verdict = self._front.handshake.judge(head, address)
         if isinstance(verdict, Problem):
             self._refuse(verdict)

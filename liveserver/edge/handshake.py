@@ -154,9 +154,9 @@ class Handshake:
             response=response.serialize(),
             codec=CODECS[subprotocol],
             deflate=bool(self._protocol.extensions),
-            bearer=_bearer(headers),
+            bearer=bearer_of(headers.get("Authorization") or ""),
             origin=origin,
-            peer=self._peer(headers, address),
+            peer=self.peer(",".join(headers.get_all("X-Forwarded-For")), address),
         )
 
     def _may_come_from(self, origin: str, host: str) -> bool:
@@ -178,9 +178,8 @@ class Handshake:
         except Exception:  # its header errors; none of ours can be in what can't be read
             return set()
 
-    def _peer(self, headers: Headers, address: str) -> str:
+    def peer(self, forwarded: str, address: str) -> str:
         """The rightmost address of X-Forwarded-For that is no proxy of ours, each hop being trusted."""
-        forwarded = ",".join(headers.get_all("X-Forwarded-For"))
         hops = [hop.strip() for hop in forwarded.split(",")[-FORWARDED_HOPS_MAX:]] if forwarded else []
         peer = address
         while hops and self._trusts(peer):
@@ -228,8 +227,9 @@ def _names_token(query: str) -> bool:
     )
 
 
-def _bearer(headers: Headers) -> str | None:
-    scheme, _, token = (headers.get("Authorization") or "").partition(" ")
+def bearer_of(authorization: str) -> str | None:
+    """The token of an Authorization header's value."""
+    scheme, _, token = authorization.partition(" ")
     return token.strip() if scheme.lower() == "bearer" and token.strip() else None
 
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket as sockets
-from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 import uvicorn
 from uvicorn.config import Config
@@ -19,6 +18,7 @@ from liveserver.core.clock import Clock
 from liveserver.edge.door import FrontDoor
 from liveserver.edge.handshake import Rules
 from liveserver.edge.keepalive import Keepalive
+from liveserver.edge.listening import bound, tune
 from liveserver.edge.metrics import Metrics
 from liveserver.edge.owner import SocketOwner
 
@@ -105,7 +105,8 @@ async def serve(
     application for ordinary HTTP. Raises ``OSError`` if the address can't be had; then, and if cancelled,
     nothing is left behind."""
     if listener is None:
-        listener = _listener(host, port)
+        listener = bound(host, port)
+    tune(listener)
     front = FrontDoor(owner, keepalive or Keepalive(clock), clock, rules or Rules())
     if metrics is not None:
         front.measured_by(metrics)
@@ -130,18 +131,3 @@ async def serve(
         await serving.stop()
         raise
     return serving
-
-
-def _listener(host: str, port: int) -> sockets.socket:
-    """Bound, not yet listening. A name with several addresses: the first one."""
-    found: Sequence[Any] = sockets.getaddrinfo(host, port, type=sockets.SOCK_STREAM, flags=sockets.AI_PASSIVE)
-    family, kind, number, _, address = found[0]
-    listener = sockets.socket(family, kind, number)
-    try:
-        listener.setsockopt(sockets.SOL_SOCKET, sockets.SO_REUSEADDR, 1)
-        listener.setblocking(False)
-        listener.bind(cast("tuple[Any, ...]", address))
-    except OSError:
-        listener.close()
-        raise
-    return listener

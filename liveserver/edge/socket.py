@@ -18,11 +18,10 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import logging
-import socket as sockets
 import struct
 import termios
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 from liveserver.edge.frames import BrokenRuleError, Closing, FrameReader, Ping
 from liveserver.edge.keepalive import Keepalive
@@ -33,9 +32,14 @@ from protocol.codec import Codec
 from protocol.errors import NotOurs
 
 CORKED_MAX = 16  # frames of ours that wait for the end of a read: beyond, whether he reads shows too late
-NOTSENT_LOWAT_BYTES = 16 * 1024  # Measured: a non-reader swallows 148 KB with it, 3.9 MB without
 
 log = logging.getLogger(__name__)
+
+
+def address_of(transport: asyncio.Transport) -> str:
+    """Where a connection comes from; empty if the kernel doesn't tell any more."""
+    peername = transport.get_extra_info("peername")
+    return str(peername[0]) if isinstance(peername, tuple) else ""
 
 
 def _dropped(_frame: bytes) -> None:
@@ -54,10 +58,11 @@ class Socket(asyncio.Protocol):
     __slots__ = (
         "_connections",
         "_corked",
+        "_gone",
         "_keepalive",
-        "_kernel",
         "_owed_pong",
         "_owner",
+        "_peer",
         "_reader",
         "_reading_paused",
         "_transport",
@@ -68,7 +73,6 @@ class Socket(asyncio.Protocol):
         "deflate",
         "heard_ms",
         "paused",
-        "peer",
         "pinged_ms",
         "session",
         "write",
@@ -90,7 +94,7 @@ class Socket(asyncio.Protocol):
     ) -> None:
         self.codec = codec
         self.deflate = deflate
-        self.peer = peer
+        self._peer = peer  # empty: the connection's own, looked up when somebody asks
         self.bearer = bearer
         self.session: object | None = None
         self.paused = False
@@ -103,7 +107,7 @@ class Socket(asyncio.Protocol):
         self._owner = owner
         self._keepalive = keepalive
         self._connections = connections  # of the server: those to be told of a shutdown
-        self._kernel = cast("sockets.socket | None", transport.get_extra_info("socket"))
+        self._gone = False  # its kernel's number may by now be another connection's
         self._reader = FrameReader(codec, deflate=deflate)
         self._corked: list[bytes] | None = None  # while a read is worked through
         self._reading_paused = False
@@ -112,12 +116,17 @@ class Socket(asyncio.Protocol):
     def start(self, rest: bytes) -> None:
         """Take over from the door, which has written the 101 and set the transport's protocol; ``rest``
         is what came behind the request's head."""
-        self._tune()
+        self._transport.set_write_buffer_limits(high=0)  # so `paused` means the kernel is full
         self._connections.add(self)
         self._keepalive.opened(self)
         self._tell(self._owner.opened)
         if rest:
             self.data_received(rest)
+
+    @property
+    def peer(self) -> str:
+        """The client's address; empty once the connection is gone, if no proxy told it."""
+        return self._peer or address_of(self._transport)
 
     # -- what the owner does ---------------------------------------------------------------------------
 
@@ -136,16 +145,18 @@ class Socket(asyncio.Protocol):
 
     def abort(self, reason: str = "", code: Close = Close.ABNORMAL) -> None:
         """Cut the connection without a word; what was not sent is lost."""
-        log.debug("aborted %s: %s", self.peer, reason)
+        if log.isEnabledFor(logging.DEBUG):
+            log.debug("aborted %s: %s", self.peer, reason)
         self._ended(code)
         self._transport.abort()
 
     def unsent_bytes(self) -> int:
         """What was written and has not reached the peer: in our buffer, and in the kernel's if it tells."""
         unsent = self._transport.get_write_buffer_size()
-        if self._kernel is not None:
+        kernel = None if self._gone else self._transport.get_extra_info("socket")
+        if kernel is not None:
             try:
-                answer = fcntl.ioctl(self._kernel.fileno(), termios.TIOCOUTQ, b"\0\0\0\0")
+                answer = fcntl.ioctl(kernel.fileno(), termios.TIOCOUTQ, b"\0\0\0\0")
                 unsent += struct.unpack("i", answer)[0]
             except OSError:
                 pass  # not a TCP socket, or gone
@@ -192,7 +203,7 @@ class Socket(asyncio.Protocol):
         self._ended(Close.ABNORMAL)
         self._connections.discard(self)
         self._keepalive.gone(self)
-        self._kernel = None  # its number may soon be another connection's
+        self._gone = True
         try:
             self._owner.closed(self, self.close_code)
         except Exception:
@@ -207,17 +218,6 @@ class Socket(asyncio.Protocol):
         self.abort("no answer to the close frame")
 
     # -- inside ----------------------------------------------------------------------------------------
-
-    def _tune(self) -> None:
-        self._transport.set_write_buffer_limits(high=0)  # so `paused` means the kernel is full
-        if self._kernel is None:
-            return
-        try:
-            self._kernel.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_NODELAY, 1)
-            if hasattr(sockets, "TCP_NOTSENT_LOWAT"):
-                self._kernel.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_NOTSENT_LOWAT, NOTSENT_LOWAT_BYTES)
-        except OSError:
-            pass  # not a TCP socket, or gone
 
     def _ended(self, code: int) -> None:
         if not self.closed:

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import itertools
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from functools import partial
 from random import Random
+from types import MethodType
 from typing import Any
 
 import structlog
@@ -44,7 +46,9 @@ logger = structlog.get_logger(__name__)
 OWED_REPLIES_MAX = 16  # written to one who doesn't read; then we stop reading his commands
 REFUSED_IN_A_ROW_MAX = 200  # then the connection closes with ``flood``
 DEADLINES_MS = 250  # how often due deadlines are looked at
+DEADLINE_LOOK_MS = 60_000  # a later one is looked at this often: tokens' ends are many, and far away
 CREDENTIAL_CODES = ("bad_token", "token_expired")  # what ends a session that says who it is
+FULL_RETRY_MS = (2_000, 10_000)  # drawn from, for who finds no room here
 DRAIN_MS_MAX = 3_000  # owed replies are waited for this long
 RESTART_RETRY_MS, RESTART_SPREAD_MS = 200, 2_000  # the window clients come back in
 
@@ -62,7 +66,10 @@ class Gate:
         self._sockets: dict[Session, Socket] = {}
         self._owed: dict[Session, int] = {}  # replies written since it stopped reading
         self._deadlines: Wheel[Session] = Wheel(clock.now_ms())  # of sessions that are there
+        self._boot = secrets.token_urlsafe(6)
+        self._opened = itertools.count(1)
         self.draining = False
+        self.admitting = True  # False while everything here is late: see ``core.ladder``
         self.context: Context  # set by ``use``: the handlers' world needs us, and we need it
         self.rooms: Rooms
 
@@ -79,11 +86,14 @@ class Gate:
     def admits(self) -> int:
         if self.draining:
             return RESTART_RETRY_MS
-        return 0 if len(self._sockets) < self._sessions_max else self._random.randint(2_000, 10_000)
+        if self.admitting and len(self._sockets) < self._sessions_max:
+            return 0
+        return self._random.randint(*FULL_RETRY_MS)
 
     def opened(self, socket: Socket) -> None:
-        session = Session(secrets.token_urlsafe(9), SessionLimits(self._rates), lambda _: None)
-        session.reply = self._replier(session, socket)
+        # A bound method, not a closure: a fifth of its memory, and every viewer has one.
+        reply = MethodType(self._reply, socket)
+        session = Session(f"{self._boot}{next(self._opened):x}", SessionLimits(self._rates), reply)
         socket.session = session
         self._sockets[session] = socket
         if socket.bearer is None:
@@ -164,7 +174,7 @@ class Gate:
         session = socket.session
         assert isinstance(session, Session)
         session.closed = True
-        session.reply = lambda _: None
+        session.reply = _unheard
         self.rooms.leave_all(session)
         self._people.remove(session)
         self._deadlines.discard(session)
@@ -246,22 +256,24 @@ class Gate:
         if session.refused > REFUSED_IN_A_ROW_MAX:
             socket.close(Close.FLOOD, "flood")
 
-    def _replier(self, session: Session, socket: Socket) -> Callable[[Reply | Notice | Bye], None]:
-        def reply(message: Reply | Notice | Bye) -> None:
-            if socket.paused:
-                owed = self._owed[session] = self._owed.get(session, 0) + 1
-                if owed == OWED_REPLIES_MAX:
-                    socket.pause_reading()
-            socket.send(socket.codec.encode(message))
-
-        return reply
+    def _reply(self, socket: Socket, message: Reply | Notice | Bye) -> None:
+        if socket.paused:
+            session = socket.session
+            assert isinstance(session, Session)
+            owed = self._owed[session] = self._owed.get(session, 0) + 1
+            if owed == OWED_REPLIES_MAX:
+                socket.pause_reading()
+        socket.send(socket.codec.encode(message))
 
     # -- who, and until when ---------------------------------------------------------------------------
 
     def admit(self, session: Session, identity: Identity) -> None:
         session.identity = identity
         self._people.add(session)
-        self._deadlines.put(session, identity.expires_at_ms)
+        self._watch(session, identity.expires_at_ms)
+
+    def _watch(self, session: Session, due_ms: int) -> None:
+        self._deadlines.put(session, min(due_ms, self._clock.now_ms() + DEADLINE_LOOK_MS))
 
     def seat(self, session: Session, cursor: int) -> Seat:
         socket = self._sockets[session]
@@ -279,6 +291,8 @@ class Gate:
                 socket = self._sockets[session]
                 if session.identity is None:
                     socket.close(Close.AUTHENTICATION_TIMEOUT, "authentication_timeout")
+                elif session.identity.expires_at_ms > now_ms:
+                    self._watch(session, session.identity.expires_at_ms)
                 else:
                     socket.close(Close.TOKEN_EXPIRED, "token_expired")
 
@@ -301,6 +315,10 @@ class Gate:
         for session, socket in list(self._sockets.items()):
             session.reply(bye)
             socket.close(Close.GOING_AWAY, "restart")
+
+
+def _unheard(_message: Reply | Notice | Bye) -> None:
+    """What ``reply`` is once the connection is gone."""
 
 
 def _error(error: CommandError, command_id: str, now_ms: int) -> ErrorReply:

@@ -21,6 +21,7 @@ from liveserver.core.conservation import Conservation
 from liveserver.core.counts import Counts
 from liveserver.core.danmaku import DanmakuPool, Offered, Settled
 from liveserver.core.decide import decide_sale
+from liveserver.core.limits import USER_LINES_PER_S
 from liveserver.core.recent import RecentDanmaku
 from liveserver.core.room import Room
 from liveserver.core.stock_board import StockBoard
@@ -39,6 +40,7 @@ from .delivery import Delivery
 from .encoded import Encoded
 from .room_log import RoomLog
 from .seats import Seat, Seats
+from .sharing import Sharing
 from .store_errors import store_errors
 from .tasks import Tasks
 
@@ -62,6 +64,7 @@ class LiveRoom:
         on_sale: Callable[[str, str], None],
         budget_per_s: int,
         seed: int,
+        user_lines_per_s: int = USER_LINES_PER_S,
     ) -> None:
         self.room_id = room_id
         self.process = process
@@ -82,7 +85,8 @@ class LiveRoom:
         self.likes = 0  # taps since it is held
         self.coming = 0  # sessions on their way in
         self.n = 0  # the last tick frame's number
-        self._pool = DanmakuPool(budget_per_s, rng=Random(seed))
+        self._pool = DanmakuPool(budget_per_s, rng=Random(seed), user_lines_per_s=user_lines_per_s)
+        self.sharing = Sharing(budget_per_s, self._pool.budget, clock.now_ms())
         self._tick = Tick()
         self._timer: asyncio.TimerHandle | None = None
         self._buyers: dict[str, None] = {}
@@ -304,6 +308,8 @@ class LiveRoom:
         )
 
         def done(*, captured: int, written: int, paused: int, closed: int) -> None:
+            took_ms = self.clock.now_ms() - now_ms
+            self.sharing.broadcast(took_ms=took_ms, captured=captured, paused=paused)
             if block is not None:
                 self.law.danmaku_broadcast(
                     block, captured=captured, written=written, paused=paused, closed=closed
@@ -358,6 +364,7 @@ class LiveRoom:
                     fate=one.fate,
                     danmaku_id=one.danmaku_id,
                     reason=one.reason,
+                    retry_ms=one.retry_ms,
                 )
             )
             session.in_flight -= 1

@@ -8,6 +8,7 @@ from liveserver.stock.journal_files import JournalFiles
 from liveserver.store.relay import ValkeyRelay
 
 from .gate import Gate
+from .load import Load
 from .rooms import Rooms
 from .stock_desk import StockDesk
 from .tasks import Tasks
@@ -71,6 +72,20 @@ def register_journal(metrics: Metrics, journal: JournalFiles) -> None:
     metrics.counter("journal_lines", "Acknowledgements noted in the journal.", lambda: journal.lines)
     metrics.counter(
         "journal_failed", "Calls that could not be noted: the journal has a gap.", lambda: journal.failed
+    )
+
+
+def register_load(metrics: Metrics, load: Load, rooms: Rooms) -> None:
+    metrics.gauge(
+        "loop_lag_ms", "Median lag of the event loop in the last second.", lambda: load.ladder.lag_ms
+    )
+    metrics.gauge(
+        "ladder_rung", "What is given up under load: 0 nothing, 3 new connections.", lambda: load.ladder.at
+    )
+    metrics.gauge(
+        "rooms_tightened",
+        "Rooms that show less of their danmaku than their share.",
+        lambda: sum(live.sharing.percent < 100 for live in rooms.all()),
     )
 
 

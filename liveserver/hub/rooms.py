@@ -297,11 +297,16 @@ class Rooms:
             self._unanswered = 0
 
     async def _beat(self, live: LiveRoom) -> None:
+        demand = live.sharing.demand(self._clock.now_ms())
         try:
             async with self._at_once:
                 with store_errors():
                     beat = await self._store.beat(
-                        live.room_id, process=live.holding, viewers=len(live.seats), likes=live.likes
+                        live.room_id,
+                        process=live.holding,
+                        viewers=len(live.seats),
+                        likes=live.likes,
+                        demand=demand,
                     )
         except CommandError:
             self._unanswered += 1  # the store is away: danmaku goes on here, and the next beat heals
@@ -312,6 +317,7 @@ class Rooms:
         self._unanswered = 0
         live.heal(beat.epoch, beat.head)
         live.set_counts(beat.viewers, beat.likes)
+        live.sharing.beat(demand, beat)
         for sale_id in beat.sales:
             self._on_sale(live.room_id, sale_id)
 

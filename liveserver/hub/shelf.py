@@ -139,4 +139,5 @@ def sale_view(view: StockView, terms: SaleSpec, card: Place | None) -> SaleView:
         hold_ms=terms.hold_ms,
         spread_ms=terms.spread_ms,
         ships_at_ms=terms.ships_at_ms,
+        waitlist=terms.waitlist,
     )

@@ -7,13 +7,16 @@ JSON lines or CSV. Needed of each: ``sale_id``, ``reservation_id``, ``user_id``,
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from typing import Any, Final
 
 import msgspec
 
 from liveserver.stock.export import OrderLine
 from liveserver.stock.port import Line, ReservationState
+
+NEEDED: Final = ("sale_id", "reservation_id", "user_id", "command_id", "state", "lines")
 
 
 class OrderFileError(Exception):
@@ -34,38 +37,58 @@ class _Order(msgspec.Struct):
 
 
 def read_orders(name: str, lines: Iterable[str]) -> Iterator[OrderLine]:
-    """``lines`` of the file ``name``, as ``open(…, newline="")`` gives them. Raises ``OrderFileError``."""
-    given = iter(lines)
-    first = next(given, "")
+    """``lines`` of the file ``name``, as ``open(…, newline="")`` gives them; an empty file has no orders.
+    Raises ``OrderFileError``, for a file that is something else too."""
+    given = enumerate(lines, start=1)
+    number, first = next(((number, line) for number, line in given if line.strip()), (0, ""))
+    rest = (line for _, line in given)
     if first.startswith("{"):
-        yield from _json(name, [first], given)
-    elif first.strip():
-        yield from _csv(name, first, given)
+        yield from _json(name, number, first, rest)
+    elif first:
+        yield from _csv(name, number, first, rest)
 
 
-def _json(name: str, first: Sequence[str], rest: Iterator[str]) -> Iterator[OrderLine]:
+def _json(name: str, number: int, first: str, rest: Iterator[str]) -> Iterator[OrderLine]:
     decoder = msgspec.json.Decoder(_Order)
-    number = 0
-    for lines in (first, rest):
-        for line in lines:
-            number += 1
-            if not line.strip():
-                continue
-            try:
-                yield _order(decoder.decode(line))
-            except msgspec.MsgspecError as error:
-                raise OrderFileError(f"{name}, line {number}: {error}") from None
-
-
-def _csv(name: str, header: str, rest: Iterator[str]) -> Iterator[OrderLine]:
-    reader = csv.DictReader(rest, fieldnames=next(csv.reader([header])))
-    for row in reader:
-        cells: dict[str, Any] = {field: cell for field, cell in row.items() if cell not in (None, "")}
+    for at, line in enumerate(chain([first], rest), start=number):
+        if not line.strip():
+            continue
         try:
+            yield _order(decoder.decode(line))
+        except msgspec.MsgspecError as error:
+            raise OrderFileError(f"{name}, line {at}: {error}") from None
+
+
+def _csv(name: str, number: int, header: str, rest: Iterator[str]) -> Iterator[OrderLine]:
+    columns = _columns(name, number, header)
+    reader = csv.DictReader(rest, fieldnames=columns)
+    rows = iter(reader)
+    while True:
+        try:
+            row = next(rows, None)
+            if row is None:
+                return
+            cells: dict[str, Any] = {field: cell for field, cell in row.items() if cell not in (None, "")}
             cells["lines"] = [_line(text) for text in str(cells.get("lines", "")).split()]
-            yield _order(msgspec.convert(cells, _Order, strict=False))
+            order = _order(msgspec.convert(cells, _Order, strict=False))
+        except csv.Error as error:  # the line it stopped at is not counted yet
+            raise OrderFileError(f"{name}, line {number + reader.line_num + 1}: {error}") from None
         except (msgspec.ValidationError, ValueError) as error:
-            raise OrderFileError(f"{name}, line {reader.line_num + 1}: {error}") from None
+            raise OrderFileError(f"{name}, line {number + reader.line_num}: {error}") from None
+        yield order
+
+
+def _columns(name: str, number: int, header: str) -> list[str]:
+    """Without these names at its head, a file of anything would be taken for one without orders."""
+    columns = next(csv.reader([header]))
+    missing = [column for column in NEEDED if column not in columns]
+    if missing:
+        raise OrderFileError(
+            f"{name}, line {number}: neither JSON lines nor a CSV of orders: its first line must name the "
+            f"columns, and {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing. "
+            "`ledger export --orders` writes such files"
+        )
+    return columns
 
 
 def _line(text: str) -> Line:

@@ -53,6 +53,8 @@ class Beat(msgspec.Struct, frozen=True):
     head: int
     viewers: int  # over all processes whose beat is fresh
     likes: int  # over all processes, ever
+    demand: int  # over all processes whose beat is fresh: see ``core.shares``
+    processes: int  # whose beat is fresh, this one included
     sales: list[str]  # ids of the sales that were announced for this room (see ``announce_sale``)
 
 
@@ -86,8 +88,9 @@ class RoomStore(Protocol):
         this epoch) reaches back that far."""
         ...
 
-    async def beat(self, room: str, *, process: str, viewers: int, likes: int) -> Beat:
-        """``viewers`` and ``likes`` are absolute figures of this (process, boot): repeating is harmless."""
+    async def beat(self, room: str, *, process: str, viewers: int, likes: int, demand: int = 0) -> Beat:
+        """``viewers``, ``likes`` and ``demand`` (``core.shares.Demand``) are absolute figures of this
+        (process, boot): repeating is harmless."""
         ...
 
     async def announce_sale(self, room: str, sale_id: str) -> None:

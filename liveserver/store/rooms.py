@@ -141,12 +141,13 @@ class ValkeyRoomStore:
         )
         return None if entries is None else [_event(entry) for entry in entries]
 
-    async def beat(self, room: str, *, process: str, viewers: int, likes: int) -> Beat:
+    async def beat(self, room: str, *, process: str, viewers: int, likes: int, demand: int = 0) -> Beat:
         sent_ms = time.monotonic() * 1000
-        epoch, head, viewers_all, likes_all, now_ms, sales = await _BEAT.call(
+        seen = self._seen_of(room)
+        epoch, head, viewers_all, likes_all, demand_all, processes, now_ms, sales = await _BEAT.call(
             self._client,
             (keys.meta(room), keys.figures(room), keys.fresh(room), keys.silent(room), keys.sales(room)),
-            (process, viewers, likes, *self._seen_of(room), self._fresh_ms, self._silent_processes_max),
+            (process, viewers, likes, demand, *seen, self._fresh_ms, self._silent_processes_max),
         )
         if self._on_server_time is not None:
             self._on_server_time(sent_ms, time.monotonic() * 1000, now_ms)
@@ -156,6 +157,8 @@ class ValkeyRoomStore:
             head=head,
             viewers=viewers_all,
             likes=likes_all,
+            demand=demand_all,
+            processes=processes,
             sales=[sale_id.decode() for sale_id in sales],
         )
 

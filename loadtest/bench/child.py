@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import os
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import orjson
@@ -19,19 +23,40 @@ class Child:
 
     @classmethod
     async def start(cls, module: str, *arguments: str) -> Child:
+        return await cls.run([sys.executable, "-m", module, *arguments])
+
+    @classmethod
+    async def run(
+        cls, argv: Sequence[str | Path], core: int | None = None, env: dict[str, str] | None = None
+    ) -> Child:
+        """Any program that keeps to this. ``core``: the only one it and its threads run on."""
         return cls(
             await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", module, *arguments),
+                *argv,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 limit=LINE_BYTES_MAX,
+                env={**os.environ, **(env or {})},
+                preexec_fn=None if core is None else functools.partial(os.sched_setaffinity, 0, {core}),
             )
         )
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     async def ask(self, question: object) -> dict[str, Any]:
-        assert self._process.stdin is not None
-        self._process.stdin.write(orjson.dumps(question) + b"\n")
+        return await self.ask_line(orjson.dumps(question))
+
+    async def ask_line(self, question: bytes) -> dict[str, Any]:
+        await self.tell(question)
         return await self.answer()
+
+    async def tell(self, line: bytes) -> None:
+        """Nothing is answered."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(line + b"\n")
+        await self._process.stdin.drain()
 
     async def answer(self) -> dict[str, Any]:
         assert self._process.stdout is not None

@@ -15,10 +15,11 @@ FORMAT = 1
 
 
 class Mark(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One pass mark. ``met`` is None where it was not judged; ``note`` then says why."""
+    """One pass mark. ``met`` is None where it was not judged, ``value`` is None where there is none; ``note``
+    then says why."""
 
     name: str
-    value: float
+    value: float | None
     unit: str = ""
     mark_is: Literal["at most", "at least", "exactly"] = "at most"
     mark: float
@@ -46,6 +47,28 @@ class Plot(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     lines: list[Line]
     log_x: bool = False
     log_y: bool = False
+    percentiles: bool = False  # x are percentiles: drawn so that each further nine is as wide as the last
+    note: str = ""
+
+
+class Bar(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """``value`` is None where it was not measured; ``note`` then says why."""
+
+    label: str
+    value: float | None
+    low: float | None = None  # the lowest and the highest round
+    high: float | None = None
+    control: bool = False  # what the others are compared with
+    note: str = ""
+
+
+class Bars(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One figure of several servers, ours and its controls: cost against control."""
+
+    title: str
+    unit: str = ""
+    bars: list[Bar]
+    mark: float | None = None  # drawn across all of them
     note: str = ""
 
 
@@ -72,6 +95,7 @@ class Report(msgspec.Struct, kw_only=True):
     marks: list[Mark] = []
     figures: dict[str, Any] = {}
     plots: list[Plot] = []
+    bars: list[Bars] = []
     grids: list[Grid] = []
     notes: list[str] = []  # NOT COMPARED, and what else a reader must know
     format: int = FORMAT

@@ -68,10 +68,13 @@ def run(given: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
         return 2
     _print(report)
     if given.report is not None:
+        from loadtest.report import page  # the template engine, which no other run needs
+
         given.report.mkdir(parents=True, exist_ok=True)
         file = given.report / f"{given.name}.json"
         model.write(report, file)
-        print(f"report: {file}{_html(file)}")
+        page.write([report], file.with_suffix(".html"))
+        print(f"report: {file}, {file.with_suffix('.html')}")
     return 0 if report.ok else 1
 
 
@@ -181,14 +184,3 @@ def _print_rows(rows: Sequence[Sequence[str]]) -> None:
     widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
     for row in rows:
         print("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-
-
-def _html(file: Path) -> str:
-    """Draw it, where the module that draws is there."""
-    try:
-        page = importlib.import_module("loadtest.report.page")
-    except ImportError:
-        return ""
-    html = file.with_suffix(".html")
-    html.write_text(page.page([model.read(file)]))
-    return f", {html}"

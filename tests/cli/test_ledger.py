@@ -116,7 +116,7 @@ async def test_what_is_typed_beats_the_environment(
     await bench.open(bench.spec((5,)))
     empty = str(tmp_path)
     both = await typed("verify", redis_url=valkey_url, data_dir=empty)
-    assert both.exit_code == 0 and "s1: 1 rows" in both.stdout
+    assert both.exit_code == 0 and "s1: 1 row," in both.stdout
     directory = await typed("verify", "--data-dir", empty, redis_url=valkey_url)
     assert directory.exit_code == 2 and "holds no store" in directory.stderr
     address = await typed("verify", "--redis-url", valkey_url, data_dir=empty)
@@ -244,6 +244,26 @@ async def test_an_export_that_fails_leaves_what_was_there(
     assert where.read_text() == "yesterday's" and names(tmp_path) == ["orders.jsonl"]
 
 
+async def test_an_export_of_nothing_or_to_nowhere_says_which(
+    bench: ValkeyBench, valkey_url: str, tmp_path: Path
+) -> None:
+    await bench.open(bench.spec((5,)))
+    out = tmp_path / "gone" / "feed.jsonl"
+    (tmp_path / "folder").mkdir()
+    for words, complaint in [
+        (("--sale", "s9"), "there is no sale s9 in this store"),
+        (("--sale", "s9", "--out", tmp_path / "s9.jsonl"), "--sale"),
+        (("--out", out), f"nothing is written: {out}: No such file or directory"),
+        (("--out", tmp_path / "folder"), "folder: Is a directory"),
+    ]:
+        refused = await typed("export", "--redis-url", valkey_url, *words)
+        assert refused.exit_code == 2 and refused.stdout == "", refused.output
+        assert complaint in refused.stderr and "ledger can't be read" not in refused.stderr
+        assert "Errno" not in refused.stderr and names(tmp_path) == ["folder"]
+    one = await typed("export", "--redis-url", valkey_url, "--sale", "s1", "--out", tmp_path / "s1.jsonl")
+    assert (one.exit_code, one.stderr) == (0, "1 row written\n")
+
+
 async def test_what_is_over_is_archived_and_what_is_not_is_said(
     bench: ValkeyBench, valkey_url: str, tmp_path: Path
 ) -> None:
@@ -274,3 +294,6 @@ async def test_what_is_over_is_archived_and_what_is_not_is_said(
     broken = await typed(*where, "--older-than", "0s")
     assert broken.exit_code == 1 and broken.stdout.startswith("s2: BROKEN: its counters are not")
     assert (await typed(*where, "--older-than", "soon")).exit_code == 2
+    (tmp_path / "a-file").touch()
+    taken = await typed("archive", "--redis-url", valkey_url, "--out", tmp_path / "a-file")
+    assert taken.exit_code == 2 and "File exists" in taken.stderr and "Errno" not in taken.stderr

@@ -27,6 +27,8 @@ from tests.faults.rush import WallClock, sale
 from tests.stock.conftest import order
 from tests.stock.contents import contents
 
+ORDERS_HEAD = "sale_id,reservation_id,user_id,command_id,state,lines\n"
+
 
 class Shop:
     """A ledger with a journal, on the store's own time."""
@@ -108,9 +110,11 @@ async def test_orders_of_the_order_service_and_what_was_oversold(shop: Shop, tmp
     await shop.ledger.freeze("s1", actor="eve", command_id="f1")
     paid = tmp_path / "paid.csv"
     lines = [f"s1,s1~u{number}~0,u{number},c1,confirmed,i0=4,{number}" for number in range(3)]
-    paid.write_text("sale_id,reservation_id,user_id,command_id,state,lines,seq\n" + "\n".join(lines) + "\n")
+    lines.append("s2,s2~u1~0,u1,c1,confirmed,i0=4,1")  # one file for all sales
+    paid.write_text(f"\ufeff{ORDERS_HEAD[:-1]},seq\n" + "\n".join(lines) + "\n")
     done = await shop.typed("s1", "--orders", paid, "--yes")
     assert done.exit_code == 3, done.output
+    assert ", 3 orders\n" in done.stdout
     assert "  oversold: 2 of i0, the latest are s1~u2~0\n" in done.stdout
     assert "i0: 0 available, 0 held, 12 confirmed" in done.stdout
     assert (await audit(shop.client, "s1")).findings == []
@@ -147,6 +151,15 @@ async def test_it_refuses_and_says_what_to_do(shop: Shop, tmp_path: Path) -> Non
     broken.write_text('{"sale_id":"s1"}\n')
     refused = await shop.typed("s1", "--orders", broken, "--yes")
     assert refused.exit_code == 2 and "broken.jsonl, line 1" in refused.stderr
+    for name, text, why in [
+        ("notes.txt", b"hello\nworld\n", "neither JSON lines nor a CSV of orders"),
+        ("photo.png", b"\x89PNG\r\n", "photo.png is no text"),
+        ("others.csv", f"{ORDERS_HEAD}s2,s2~a~0,a,c,confirmed,i=1\n".encode(), "they are of s2"),
+    ]:
+        (tmp_path / name).write_bytes(text)
+        for how in ("--yes", "--dry-run"):
+            refused = await shop.typed("s1", "--orders", tmp_path / name, how)
+            assert (refused.exit_code, refused.stdout) == (2, "") and why in refused.stderr
     frozen = await shop.typed("s1", "--freeze")
     assert frozen.exit_code == 2 and "--yes" in frozen.stderr  # nobody to ask
     assert keys_of("s1")[0].encode() in before

@@ -36,7 +36,19 @@ async def opened(type_streamer: Type) -> str:
     """A sale ``s1`` of one item, ``oil.1``, 8 units, in the room."""
     listed = await type_streamer("list", "--title", "oil", "--item", "9.90:8", "--id", "oil")
     assert listed.exit_code == 0, listed.output
-    opening = ("sale", "open", "1", "--id", "s1", "--spread", "3s", "--ships", "2099-01-31")
+    opening = (
+        "sale",
+        "open",
+        "1",
+        "--id",
+        "s1",
+        "--spread",
+        "3s",
+        "--ships",
+        "2099-01-31",
+        "--waitlist",
+        "7",
+    )
     done = await type_streamer(*opening)
     assert done.exit_code == 0, done.output
     return "s1"
@@ -67,6 +79,7 @@ async def test_every_verb_steers_the_sale(
     assert "room\tr2\toil\tattached" in (await type_sales("show", opened)).stdout
     shown = dict(line.split("\t", 1) for line in (await type_sales("show", opened)).stdout.splitlines())
     assert (shown["status"], shown["left"], shown["ships"][:10]) == ("open", "oil.1=5", "2099-01-31")
+    assert shown["waitlist"] == "7"
     assert (await type_sales("detach", opened, ROOM)).exit_code == 0
     assert "room\tr1\toil\tdetached" in (await type_sales("show", opened)).stdout
     assert (await type_sales("close", opened)).exit_code == 0

@@ -125,8 +125,10 @@ async def test_a_sale_with_a_line(server: Running, type_streamer: Type) -> None:
     async with connect(server.url, server.mint("viewer", "u1", [ROOM])) as live:
         room = await live.join(ROOM)
         lines = [OrderLine(item_id=room.mirror.listings[0].items[0].item_id)]
+        assert room.mirror.sales[0].waitlist == 1
         outcomes = [(await room.purchase("s1", lines)).outcome for _ in range(3)]
     assert outcomes == ["reserved", "waiting", "sold_out"]
+    assert "sold out, line of 1" in (await type_streamer("show")).stdout
 
 
 async def test_refusals_name_the_remedy(server: Running, type_streamer: Type) -> None:

@@ -12,6 +12,7 @@ import sys
 from io import StringIO
 
 import pytest
+from msgspec.structs import replace
 from rich.console import Console
 
 from liveserver.app import Running
@@ -50,6 +51,7 @@ def test_a_sale_in_words() -> None:
     assert sale_words(sale("s", SAUCE, opens_at_ms=T + 5_000), T) == "opens in 0:05"
     assert sale_words(sale("s", SAUCE), T) == "open 10:00"
     assert sale_words(sale("s", SAUCE, left=0), T) == "sold out"
+    assert sale_words(replace(sale("s", SAUCE, left=0), waitlist=20), T) == "sold out, line of 20"
     assert sale_words(sale("s", SAUCE, status="frozen"), T) == "frozen"
     assert sale_words(sale("s", SAUCE), T + 600_000) == "closed"  # by its own clock
 
@@ -142,6 +144,10 @@ def test_lines_say_each_event() -> None:
     ]
     assert lines(happened(events.SaleOpened(sale=sale("s1", SAUCE))), mirror) == [
         "sale opened s1 open sauce.1=5 at 1-1"
+    ]
+    lined = replace(sale("s1", SAUCE), waitlist=20)
+    assert lines(happened(events.SaleOpened(sale=lined)), mirror) == [
+        "sale opened s1 open sauce.1=5 at 1-1, line of 20"
     ]
     assert lines(happened(events.CartOrdered(listing_ids=[])), mirror) == ["cart order 3 1"]
     assert lines(Missed(room="r1", frames=4), mirror) == ["missed 4 frames"]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from liveserver.core import danmaku as danmaku_module
 from liveserver.core import tally as tally_module
 from liveserver.core.danmaku import DanmakuPool, Offered, Settled
-from liveserver.core.limits import MERGE_WINDOW_MS, REMOTE_PER_TICK_MAX, TOMBSTONE_MS
+from liveserver.core.limits import MERGE_WINDOW_MS, REMOTE_PER_TICK_MAX, TOMBSTONE_MS, USER_LINES_PER_S
 from liveserver.core.priority import Priority, priority_of
 from protocol.frames import DanmakuBlock
 from protocol.types import Danmaku, Fate, Gift, Repeat, Role
@@ -156,11 +156,41 @@ def test_one_seconds_worth_at_once_then_the_rate() -> None:
 
 def test_a_smaller_share_of_the_budget_holds_at_once() -> None:
     pool = a_pool(budget_per_s=30)
-    pool.set_budget(10)
+    pool.budget.set_share(10_000)
     flood(pool, 100, NOW_MS)
     assert len(collect(pool)[0].danmaku) == 10
     flood(pool, 100, NOW_MS + TICK_MS)
     assert len(collect(pool, NOW_MS + TICK_MS)[0].danmaku) == 1
+
+
+def test_a_share_of_less_than_a_line_a_second_is_a_line_now_and_then() -> None:
+    pool = a_pool(budget_per_s=30)
+    pool.budget.set_share(400)
+    shown = []
+    for second in range(10):
+        flood(pool, 100, NOW_MS + second * 1_000)
+        shown.append(len(collect(pool, NOW_MS + second * 1_000)[0].danmaku))
+    assert shown == [1, 0, 0, 1, 0, 0, 1, 0, 0, 1]
+
+
+def test_tightened_and_let_go_again() -> None:
+    pool = a_pool(budget_per_s=30)
+    shown = []
+    for second, percent in enumerate((100, 50, 50, 10, 100)):
+        pool.budget.tighten(percent)
+        flood(pool, 100, NOW_MS + second * 1_000)
+        shown.append(len(collect(pool, NOW_MS + second * 1_000)[0].danmaku))
+    assert shown == [30, 15, 15, 3, 30], "of what was saved up, tightening takes its part"
+
+
+def test_what_asks_for_a_line_is_counted_and_what_is_merged_asks_for_none() -> None:
+    pool = a_pool(budget_per_s=3)
+    flood(pool, 50, NOW_MS)
+    for number in range(5):
+        offer(pool, comment(f"d{number}", "same", f"u{number}"))
+    collect(pool)
+    offer(pool, comment("more", f"text 0@{NOW_MS} x"))
+    assert pool.budget.wanted == 51
 
 
 def test_no_budget_sheds_all() -> None:
@@ -206,6 +236,44 @@ def test_one_users_many_comments_count_against_himself_first() -> None:
         assert {danmaku.user_id for danmaku in block.danmaku} == {"loud", "a", "b", "c"}
 
 
+def test_one_users_different_texts_are_a_few_lines_a_second_and_he_is_told() -> None:
+    pool = a_pool(budget_per_s=1_000)
+    shown, told = 0, Counter[tuple[Fate, str]]()
+    for tick in range(10):
+        now_ms = NOW_MS + tick * TICK_MS
+        for number in range(5):
+            name = f"{tick}.{number}"
+            offer(pool, comment(name, f"buy from me {name} x", "loud"), now_ms)
+        offer(pool, comment(f"calm{tick}", f"calm {tick} x", f"calm{tick}"), now_ms)
+        block, settled = collect(pool, now_ms)
+        shown += sum(danmaku.user_id == "loud" for danmaku in block.danmaku)
+        told.update((one.fate, one.reason) for one in settled.values())
+        assert settled[f"calm{tick}"].fate is Fate.SHOWN
+        assert {one.retry_ms for one in settled.values() if one.reason == "rate"} <= {1_000 - tick * TICK_MS}
+    assert shown == USER_LINES_PER_S
+    assert told == {(Fate.SHOWN, ""): 10 + shown, (Fate.LIMITED, "rate"): 50 - shown}
+
+
+def test_a_second_later_he_may_speak_again() -> None:
+    pool = a_pool()
+    for second in range(3):
+        now_ms = NOW_MS + second * 1_000
+        for number in range(10):
+            offer(pool, comment(f"{second}.{number}", f"buy {second} from {number} x", "loud"), now_ms)
+        assert len(collect(pool, now_ms)[0].danmaku) == USER_LINES_PER_S
+
+
+def test_one_users_same_text_is_one_line_with_a_count_however_often() -> None:
+    pool = a_pool()
+    for tick in range(10):
+        for number in range(100):
+            offer(pool, comment(f"{tick}.{number}", "加薇", "loud"), NOW_MS + tick * TICK_MS)
+        block, settled = collect(pool, NOW_MS + tick * TICK_MS)
+        assert block.shed == 0
+        assert {one.fate for one in settled.values()} <= {Fate.SHOWN, Fate.MERGED}
+    assert block.repeats == [Repeat("0.0", 1_000)]
+
+
 def test_the_lot_is_fair_among_equals() -> None:
     kept: Counter[int] = Counter()
     for seed in range(400):
@@ -236,6 +304,17 @@ def test_more_texts_than_can_wait_are_shed_at_once(monkeypatch: pytest.MonkeyPat
     block, settled = collect(pool)
     assert (len(block.danmaku), block.merged, block.shed) == (10, 1, 5)
     assert settled[f"14@{NOW_MS}"].reason == "budget"
+
+
+def test_a_flood_of_viewers_leaves_places_for_those_who_come_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(danmaku_module, "PENDING_TEXTS_MAX", 10)
+    monkeypatch.setattr(danmaku_module, "PENDING_TEXTS_RESERVED", 2)
+    pool = a_pool(budget_per_s=2)
+    flood(pool, 15, NOW_MS)
+    flood(pool, 3, NOW_MS, Priority.MODERATOR, "mod")
+    block, settled = collect(pool)
+    assert texts(block) == [f"text mod{number}@{NOW_MS} x" for number in range(2)]
+    assert settled[f"mod2@{NOW_MS}"].reason == "budget", "theirs are bounded too"
 
 
 def test_more_comments_than_can_wait_are_shed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

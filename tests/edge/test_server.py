@@ -9,6 +9,7 @@ import socket
 import pytest
 
 from liveserver.edge import server as server_module
+from liveserver.edge.listening import NOTSENT_LOWAT_BYTES, bound
 from liveserver.edge.server import serve
 from tests.clock import ManualClock
 from tests.edge.conftest import Edge, echo_app
@@ -63,3 +64,24 @@ async def test_stop_cuts_who_will_not_go(monkeypatch: pytest.MonkeyPatch) -> Non
     await raw.ended()
     await eventually(lambda: owner.codes == [1001])
     raw.leave()
+
+
+async def test_a_connection_has_what_its_listener_was_tuned_to(edge: Edge) -> None:
+    """Also where the listener is handed in, as a supervisor does; nothing is set for each connection."""
+    await edge.upgraded()
+    await eventually(lambda: len(edge.owner.sockets) == 1)
+    kernel = edge.owner.socket._transport.get_extra_info("socket")
+    assert kernel.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
+    assert kernel.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT) == NOTSENT_LOWAT_BYTES
+
+
+async def test_a_listener_handed_in_is_tuned_too() -> None:
+    owner, listener = Recorder(), bound("127.0.0.1", 0)
+    serving = await serve(echo_app(), owner, "", 0, clock=ManualClock(), listener=listener)
+    raw = await Raw.connect(serving.port)
+    await raw.upgrade()
+    await eventually(lambda: len(owner.sockets) == 1)
+    kernel = owner.socket._transport.get_extra_info("socket")
+    assert kernel.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT) == NOTSENT_LOWAT_BYTES
+    raw.leave()
+    await serving.stop()

@@ -40,7 +40,7 @@ async def test_a_sale_of_no_room_from_its_opening_to_its_end(server: Running) ->
     shop, page = Rest(server, server.mint("service", "shop")), Rest(server)
     assert await page.refused("GET", "/v1/sales/s1") == ("unknown_sale", "saleId")
     ships = int(time.time() * 1000) + 10 * 24 * 3_600_000
-    terms = opening(limitPerUser=2, spreadMs=2_000, shipsAtMs=ships)
+    terms = opening(limitPerUser=2, spreadMs=2_000, shipsAtMs=ships, waitlist=40)
     await shop.done("POST", "/v1/sales", terms, key="open")
     assert (await shop.done("POST", "/v1/sales", terms, key="open"))["duplicate"] is True
 
@@ -53,6 +53,7 @@ async def test_a_sale_of_no_room_from_its_opening_to_its_end(server: Running) ->
         assert (shown["title"], shown["items"][0]["priceFen"]) == ("辣椒油", 990)
         assert (shown["status"], shown["available"]) == ("open", {"jar": 1}), "this process sold it"
         assert (shown["spreadMs"], shown["shipsAtMs"], shown["limitPerUser"]) == (2_000, ships, 2)
+        assert shown["waitlist"] == 40
 
         await shop.done("POST", "/v1/sales/s1/freeze", key="f")
         await ann.until(lambda message: getattr(message, "kind", "") == "reservationFrozen")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from typing import Any
 
 from liveserver.app import Running
 from protocol import commands as c
@@ -10,6 +12,7 @@ from protocol.events import ListingPublished, SaleOpened, SaleSoldOut, UserMuted
 from protocol.frames import Frame
 from protocol.replies import Done, PurchaseOutcome, Receipt
 from protocol.types import Fate, OrderLine
+from tests.clock import ManualClock
 
 from .conftest import StartServer
 from .raw import Raw
@@ -143,3 +146,43 @@ async def test_viewers_and_likes_are_counted_over_both(start_server: StartServer
         for who in (ann, bob):
             await who.until(lambda m: isinstance(m, Frame) and m.state is not None and m.state.viewers == 2)
             await who.until(lambda m: isinstance(m, Frame) and m.state is not None and m.state.likes == 7)
+
+
+async def test_one_budget_for_both_and_each_sender_is_told(start_server: StartServer) -> None:
+    """Both are flooded; once their beats have told each other, they show together what the room may show."""
+    clock = ManualClock(int(time.time() * 1000))
+    settings: dict[str, Any] = {
+        "clock": clock,
+        "danmaku_budget_per_s": 6,
+        "danmaku_per_s": 1_000,
+        "danmaku_burst": 1_000,
+    }
+    one, other = await start_server(**settings), await start_server(**settings)
+    async with (
+        Raw(one.url, one.mint("viewer", "ann", ttl_ms=10**9)) as ann,
+        Raw(other.url, other.mint("viewer", "bob", ttl_ms=10**9)) as bob,
+    ):
+        await ann.join("r1")
+        await bob.join("r1")
+
+        async def flood(who: Raw, second: int) -> int:
+            """How many of twenty were shown."""
+            said = [
+                c.SendDanmaku(id=who.new_id(), room="r1", text=f"{id(who)} {second} {n} x") for n in range(20)
+            ]
+            receipts = await asyncio.gather(*(who.ask(one, Receipt) for one in said))
+            assert {(r.fate, r.reason) for r in receipts} <= {(Fate.SHOWN, ""), (Fate.LIMITED, "budget")}
+            return sum(receipt.fate is Fate.SHOWN for receipt in receipts)
+
+        shown = []
+        for second in range(12):
+            shown.append(await asyncio.gather(flood(ann, second), flood(bob, second)))
+            await clock.advance(1_000)
+        assert [sum(both) for both in shown[-3:]] == [6, 6, 6], shown
+        assert all(min(both) >= 2 for both in shown[-3:]), "both ask for as much"
+
+        quiet = []
+        for second in range(12, 24):
+            quiet.append(await flood(ann, second))
+            await clock.advance(1_000)
+        assert quiet[-1] == 5, "what bob doesn't want is ann's, but for his word"

@@ -23,6 +23,9 @@ ORDER = OrderLine(
 )
 
 
+HEAD = "sale_id,reservation_id,user_id,command_id,state,lines\n"
+
+
 @pytest.mark.parametrize("form", list(Format))
 def test_what_export_writes_is_read_again(form: Format) -> None:
     text = header(form, ORDER_COLUMNS) + order_line(form)(ORDER) * 2
@@ -48,8 +51,16 @@ def test_an_empty_file_has_none() -> None:
         (['{"sale_id":"s1"', "\n"], "f, line 1: "),
         ([order_line(Format.JSONL)(ORDER), "\n", "x\n"], "f, line 3: "),
         ([order_line(Format.JSONL)(ORDER).replace("confirmed", "paid")], "`$.state`"),
-        (["sale_id,lines\n", "s1,red\n"], "f, line 2: lines are item=quantity"),
-        (["sale_id,lines,state\n", "s1,red=1,paid\n"], "f, line 2: "),
+        ([HEAD, "s1,s1~a~0,a,c,held,red\n"], "f, line 2: lines are item=quantity"),
+        ([HEAD, "s1,s1~a~0,a,c,paid,red=1\n"], "f, line 2: "),
+        (["\n", HEAD, "s1,s1~a~0,a,c,held,red=1\n", "s1\n"], "f, line 4: "),
+        (["\n", "{}\n"], "f, line 2: "),
+        (["hello\n"], "f, line 1: neither JSON lines nor a CSV of orders"),
+        (["\n", "hello\n", "world\n"], "f, line 2: neither"),
+        (["[{}]\n"], "neither"),
+        (["sale_id,lines\n"], "reservation_id, user_id, command_id, state are missing"),
+        ([HEAD.replace("state,", "")], "and state is missing"),
+        ([HEAD, "s1,s1~a~0,a,c,held,red=1" + "x" * 140_000], "f, line 2: field larger"),
     ],
 )
 def test_what_is_wrong_is_named(lines: list[str], text: str) -> None:

@@ -327,6 +327,34 @@ async def test_a_silent_process_loses_its_viewers_and_never_its_likes(valkey: Re
     assert await valkey.zscore(keys.silent(ROOM), "dies") is None
 
 
+async def test_beats_tell_how_much_there_is_to_say_and_among_how_many(
+    processes: list[ValkeyRoomStore],
+) -> None:
+    one, two = processes
+    alone = await one.beat(ROOM, process="p1", viewers=1, likes=0, demand=5_000)
+    assert (alone.demand, alone.processes) == (5_000, 1)
+    both = await two.beat(ROOM, process="p2", viewers=1, likes=0, demand=70_000)
+    assert (both.demand, both.processes) == (75_000, 2)
+    for _ in range(2):  # repeating is harmless
+        again = await one.beat(ROOM, process="p1", viewers=1, likes=0, demand=0)
+        assert (again.demand, again.processes) == (70_000, 2)
+
+
+async def test_a_silent_process_has_nothing_to_say(valkey: Redis) -> None:
+    store = ValkeyRoomStore(valkey, fresh_ms=20)
+    await store.beat(ROOM, process="dies", viewers=1, likes=0, demand=70_000)
+    await asyncio.sleep(0.03)
+    alone = await store.beat(ROOM, process="lives", viewers=1, likes=0, demand=1_000)
+    assert (alone.demand, alone.processes) == (1_000, 1)
+
+
+async def test_figures_of_a_process_that_told_no_demand_yet(store: RoomStore, valkey: Redis) -> None:
+    await store.beat(ROOM, process="older", viewers=3, likes=4)
+    await valkey.hset(keys.figures(ROOM), "older", "3 4")
+    beat = await store.beat(ROOM, process="older", viewers=5, likes=6, demand=7)
+    assert (beat.viewers, beat.likes, beat.demand) == (5, 6, 7)
+
+
 async def test_the_memory_of_silent_processes_is_bounded(valkey: Redis) -> None:
     store = ValkeyRoomStore(valkey, fresh_ms=0, silent_processes_max=3)
     for n in range(10):

@@ -8,7 +8,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from liveserver.app import Running
-from protocol.types import OrderLine
+from protocol.types import HeldReservation, OrderLine
 
 from .conftest import ROOM, Enter, OpenPage
 from .shop import SAUCE, SWEATER
@@ -189,6 +189,67 @@ async def test_sold_out_restocked_closed(open_page: OpenPage, enter: Enter) -> N
     await expect(button).to_have_text("已结束")
 
 
+async def test_who_comes_too_late_stands_in_line_and_is_served(open_page: OpenPage, enter: Enter) -> None:
+    """候补, on a phone: behind another, his place as it moves, his turn, and out of the line again."""
+    streamer = await (await enter("streamer", "anna")).join(ROOM)
+    await streamer.publish_listing(SAUCE)
+    await streamer.start_explaining("sauce")
+    await streamer.open_sale("sale-1", "sauce", waitlist=2)
+    service = await enter("service", "orders")
+    order = [OrderLine(item_id="sauce-1")]
+    other = await (await enter(user="u2")).join(ROOM)
+    held = [(await other.purchase("sale-1", order)).reservation for _ in range(2)]
+    before = await (await enter(user="u3")).join(ROOM)
+
+    page = await open_page(viewport={"width": 390, "height": 844})
+    card = page.locator("#popup")
+    await expect(card.locator(".buy")).to_have_text("抢光了 · 排队候补")
+    first = await before.purchase("sale-1", order)
+    assert first.outcome == "waiting"
+    await card.locator(".buy").click()
+    await expect(page.locator("#toasts")).to_contain_text("已排队")
+    await expect(card.locator(".buy")).to_have_text("候补中 · 前面 1 人")
+    await expect(card.locator(".buy")).to_be_disabled()
+    late = await (await enter(user="u4")).join(ROOM)
+    assert (await late.purchase("sale-1", order)).outcome == "sold_out"
+
+    await service.release(_id(first.reservation))  # u3 leaves the line: nobody is told, the page asks
+    await page.reload()
+    await expect(card.locator(".buy")).to_have_text("候补中 · 下一位就是你")
+
+    await service.release(_id(held[0]))
+    await expect(page.locator("#toasts")).to_contain_text("候补成功")
+    await expect(card.locator(".buy")).to_have_text(re.compile(r"^已抢到 · 待付款 1[45]:\d\d$"))
+    (mine,) = [each for each in await _reservations(page) if each["state"] == "held"]
+    await service.confirm(mine["reservationId"])
+    await expect(page.locator("#toasts")).to_contain_text("付款成功")
+    await expect(card.locator(".buy")).to_have_text("抢光了 · 排队候补")  # he may have another
+
+    await card.locator(".buy").click()
+    await expect(card.locator(".give-back")).to_have_text("退出候补")
+    await card.locator(".give-back").click()
+    await expect(page.locator("#toasts")).to_contain_text("已退出候补")
+    await expect(card.locator(".buy")).to_have_text("抢光了 · 排队候补")
+    await service.release(_id(held[1]))  # nobody is in line: it is on sale again
+    await expect(card.locator(".buy")).to_have_text("再抢一件")
+
+
+async def test_a_full_line_says_so(open_page: OpenPage, enter: Enter) -> None:
+    streamer = await (await enter("streamer", "anna")).join(ROOM)
+    await streamer.publish_listing(SAUCE)
+    await streamer.open_sale("sale-1", "sauce", waitlist=1)
+    other = await (await enter(user="u2")).join(ROOM)
+    order = [OrderLine(item_id="sauce-1")]
+    told = [(await other.purchase("sale-1", order)).outcome for _ in range(3)]
+    assert told == ["reserved", "reserved", "waiting"]
+    page = await open_page(locale="en-US")
+    row = page.locator(CART)
+    await row.locator(".buy").click()
+    await expect(page.locator("#toasts")).to_contain_text("Sold out, and the line is full")
+    await streamer.close_sale("sale-1")
+    await expect(row.locator(".buy")).to_have_text("Closed")
+
+
 async def test_a_sale_not_yet_open_counts_down_on_the_servers_clock(
     open_page: OpenPage, enter: Enter
 ) -> None:
@@ -265,6 +326,11 @@ async def test_everything_can_be_reached_at_this_size(
     if phone:
         await page.keyboard.press("Escape")
         await expect(page.locator(f"{CART} .buy")).to_be_hidden()
+
+
+def _id(reservation: HeldReservation | None) -> str:
+    assert reservation is not None
+    return reservation.reservation_id
 
 
 async def _reservations(page: Page) -> list[dict[str, str]]:

@@ -56,22 +56,22 @@ OFFER = """async (cases) => {
   const { Reservations } = await import("/static/reservations.js");
   return cases.map((given) => {
     const { at = 500, status = "open", left = 3, limit = 0, none = false, detached = false } = given;
-    const { mine = [], purchase = null } = given;
+    const { mine = [], purchase = null, line = 0 } = given;
     const mirror = new Mirror("r1");
     const stock = { saleId: "s", epoch: 1, seq: 1, status, available: { i: left } };
     const sale = {
       saleId: "s", listingId: "l", limitPerUser: limit, opensAtMs: 100, closesAtMs: 1_000, holdMs: 9, stock,
-      detached,
+      detached, waitlist: line,
     };
     mirror.apply({ t: 1, epoch: 1, snapshot: { offset: 1, sales: none ? [] : [sale] } }, 0);
     const reservations = new Reservations();
-    mine.forEach(([state, expiresAtMs = 900], place) => reservations.offer({
-      reservationId: `r${place}`, saleId: "s", state, expiresAtMs, lines: [{ itemId: "i" }],
-    }));
-    const { kind, leftMs } = offerOf({
+    mine.forEach(([state, expiresAtMs = 900, ahead = null, itemId = "i"], place) => reservations.offer({
+      reservationId: `r${place}`, saleId: "s", state, expiresAtMs, lines: [{ itemId }],
+    }, ahead));
+    const { kind, leftMs, ahead } = offerOf({
       mirror, reservations, purchase, listingId: "l", itemId: "i", serverMs: at,
     });
-    return [kind, leftMs];
+    return ahead === undefined ? [kind, leftMs] : [kind, leftMs, ahead];
   });
 }"""
 
@@ -95,6 +95,19 @@ async def test_the_button_says_what_the_room_says(page: Page) -> None:
         ({"mine": [["confirmed"]], "limit": 1}, ["confirmed", 0]),
         ({"mine": [["confirmed"]], "limit": 2}, ["open", 500]),
         ({"mine": [["released"], ["expired"]], "limit": 1}, ["open", 500]),
+        ({"left": 0, "line": 5}, ["queue", 0]),
+        ({"line": 5}, ["open", 500]),  # units first
+        ({"left": 0, "line": 5, "status": "paused"}, ["paused", 0]),
+        ({"left": 0, "line": 5, "mine": [["confirmed"]], "limit": 2}, ["queue", 0]),
+        ({"left": 0, "line": 5, "mine": [["waiting", 0, 0, "j"]], "limit": 2}, ["queue", 0]),
+        ({"left": 0, "line": 5, "mine": [["confirmed"], ["waiting", 0, 0, "j"]], "limit": 2}, ["soldOut", 0]),
+        ({"left": 0, "line": 5, "mine": [["waiting", 0, 7]]}, ["waiting", 0, 7]),
+        ({"left": 0, "line": 5, "mine": [["waiting", 0]]}, ["waiting", 0, None]),
+        ({"left": 1, "line": 5, "mine": [["waiting", 0, 7]]}, ["waiting", 0, 7]),  # it comes to the line
+        ({"left": 0, "line": 5, "mine": [["waiting", 0, 7]], "purchase": {}}, ["waiting", 0, 7]),
+        ({"left": 0, "line": 5, "mine": [["waiting", 0, 7]], "status": "closed"}, ["closed", 0]),
+        ({"left": 0, "line": 5, "mine": [["waiting", 0, 7]], "at": 1_000}, ["closed", 0]),
+        ({"left": 0, "line": 5, "mine": [["waiting", 0, 7], ["held"]]}, ["reserved", 400]),
     ]
     got = await page.evaluate(OFFER, [case for case, _ in cases])
     for (case, expected), found in zip(cases, got, strict=True):
@@ -150,6 +163,63 @@ async def test_a_pending_purchase_is_asked_again_with_the_same_id(page: Page) ->
     assert sent[:3] == [["c1", 0], ["c1", 1], ["c1", 2]]
     assert settled == ["reserved", "unknown"]
     assert len(sent) == 3 + 20
+
+
+async def test_who_waits_asks_with_his_own_command_and_nothing_is_ordered(page: Page) -> None:
+    sent, settled = await page.evaluate("""async () => {
+      const { Buying } = await import("/static/buying.js");
+      const sent = [], settled = [];
+      const buying = new Buying({
+        command: (type, fields, id = "new") => (sent.push([id, fields.attempt, fields.lines]), id),
+        settle: ({ outcome }, again) => settled.push([outcome, again]),
+      });
+      const place = { saleId: "s", commandId: "c1", lines: [{ itemId: "i" }] };
+      buying.again("r1", place);
+      buying.again("r1", place);                         // still asking
+      buying.answered("c1", { type: "outcome", outcome: "pending" }, 0);
+      buying.tick(700);
+      buying.answered("c1", { type: "outcome", outcome: "waiting" }, 800);
+      buying.start("r1", "s", "i");
+      buying.answered("new", { type: "outcome", outcome: "sold_out" }, 900);
+      return [sent, settled];
+    }""")
+    lines = [{"itemId": "i"}]
+    assert sent == [["c1", 1, lines], ["c1", 2, lines], ["new", 0, [{"itemId": "i", "quantity": 1}]]]
+    assert settled == [["waiting", True], ["sold_out", False]]
+
+
+async def test_a_place_in_line_is_asked_about_seldom_and_each_at_its_own_moment(page: Page) -> None:
+    told = await page.evaluate("""async () => {
+      const { Places } = await import("/static/place.js");
+      const draws = [0.5, 0.5, 0.25, 0.75, 0];
+      const places = new Places(() => draws.shift());
+      const told = [];
+      const fresh = { reservationId: "fresh", ahead: 3 }, blank = { reservationId: "blank", ahead: null };
+      for (let at = 0; at <= 90_000; at += 250) {
+        const waiting = at < 60_000 ? [fresh, blank] : [blank];   // the first is served
+        for (const { reservationId } of places.due(waiting, at)) told.push([reservationId, at]);
+      }
+      return told;
+    }""")
+    assert told == [["blank", 1_500], ["blank", 39_000], ["fresh", 45_000]]
+
+
+async def test_a_place_keeps_the_last_number_told_until_another_is(page: Page) -> None:
+    ahead = await page.evaluate("""async () => {
+      const { Reservations } = await import("/static/reservations.js");
+      const mine = new Reservations();
+      const place = { reservationId: "r", saleId: "s", state: "waiting", lines: [{ itemId: "i" }] };
+      const say = (state, ahead) => {
+        mine.offer({ ...place, state }, ahead);
+        return [mine.get("r").state, mine.get("r").ahead];
+      };
+      return [say("waiting"), say("waiting", 4), say("waiting"), say("waiting", 0), say("held"),
+              say("waiting", 9), mine.places().length];
+    }""")
+    assert ahead == [
+        *(["waiting", None], ["waiting", 4], ["waiting", 4], ["waiting", 0]),
+        *(["held", 0], ["held", 0], 0),
+    ]
 
 
 async def test_a_reservation_that_ended_is_never_held_again(page: Page) -> None:

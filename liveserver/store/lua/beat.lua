@@ -1,64 +1,70 @@
 #!lua flags=
--- beat: one process says, once a second, how many viewers and likes it holds; it learns of the whole.
+-- beat: one process says, once a second, how many viewers and likes it holds and how much its viewers have
+-- to say (demand: thousandths of a line per second); it learns of the whole.
 --
 -- Figures are absolute per process (and boot: the name changes with each), so a repeated or lost beat
 -- does no harm. The totals move by the difference to the process's last figures. A process silent for
--- fresh_ms loses its viewers, never its likes: the total of likes does not go back. Its last figures are
+-- fresh_ms loses its viewers and demand, never its likes: the total of likes does not go back. Its last figures are
 -- kept a while (the last silent_max processes), so that one that was merely frozen comes back without
 -- its likes being counted twice.
 --
--- KEYS  1 meta     hash  epoch, head, viewers, likes (the totals)
---       2 figures  hash  process -> "viewers likes"
+-- KEYS  1 meta     hash  epoch, head, viewers, likes, demand (the totals)
+--       2 figures  hash  process -> "viewers likes demand"
 --       3 fresh    zset  process -> time of its last beat; those whose viewers count
 --       4 silent   zset  process -> time of its last beat; those whose viewers do not
 --       5 sales    zset  sale id -> time of its announcement
--- ARGV  1 process  2 viewers  3 likes  4 epoch seen before (0: none)  5 head seen in it
---       6 fresh_ms  7 silent_max
+-- ARGV  1 process  2 viewers  3 likes  4 demand  5 epoch seen before (0: none)  6 head seen in it
+--       7 fresh_ms  8 silent_max
 --
--- Returns {epoch, head, viewers, likes, now_ms, {sale id, ...}}   sales oldest first
+-- Returns {epoch, head, viewers, likes, demand, processes, now_ms, {sale id, ...}}   sales oldest first;
+--         processes: the fresh ones
 -- Complexity: O(log P + sales) for P processes; at most 64 processes turn silent per call.
 
 local meta, figures, fresh, silent, sales = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local process, viewers_now, likes_now = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
-local epoch_seen, head_seen = tonumber(ARGV[4]), tonumber(ARGV[5])
-local fresh_ms, silent_max = tonumber(ARGV[6]), tonumber(ARGV[7])
+local demand_now = tonumber(ARGV[4])
+local epoch_seen, head_seen = tonumber(ARGV[5]), tonumber(ARGV[6])
+local fresh_ms, silent_max = tonumber(ARGV[7]), tonumber(ARGV[8])
 
 local function figures_of(name)
   local packed = redis.call('HGET', figures, name)
   if not packed then
-    return 0, 0
+    return 0, 0, 0
   end
-  local v, l = string.match(packed, '^(%d+) (%d+)$')
-  return tonumber(v), tonumber(l)
+  local v, l, d = string.match(packed, '^(%d+) (%d+) ?(%d*)$')
+  return tonumber(v), tonumber(l), tonumber(d) or 0
 end
 
-local function keep(name, v, l)
-  redis.call('HSET', figures, name, string.format('%.0f %.0f', v, l))
+local function keep(name, v, l, d)
+  redis.call('HSET', figures, name, string.format('%.0f %.0f %.0f', v, l, d))
 end
 
 local t = redis.call('TIME')
 local now_ms = t[1] * 1000 + math.floor(t[2] / 1000)
-local stands = redis.call('HMGET', meta, 'epoch', 'head', 'viewers', 'likes')
+local stands = redis.call('HMGET', meta, 'epoch', 'head', 'viewers', 'likes', 'demand')
 local epoch, head = tonumber(stands[1]) or 0, tonumber(stands[2]) or 0
 local viewers, likes = tonumber(stands[3]) or 0, tonumber(stands[4]) or 0
+local demand = tonumber(stands[5]) or 0
 
 if epoch == 0 or epoch < epoch_seen or (epoch == epoch_seen and head < head_seen) then
   epoch = math.max(epoch_seen + 1, now_ms)  -- data was lost, or the room is new (see load.lua)
 end
 
-local viewers_before, likes_before = figures_of(process)
+local viewers_before, likes_before, demand_before = figures_of(process)
 likes_now = math.max(likes_now, likes_before)
 viewers = viewers + viewers_now - viewers_before
 likes = likes + likes_now - likes_before
-keep(process, viewers_now, likes_now)
+demand = demand + demand_now - demand_before
+keep(process, viewers_now, likes_now, demand_now)
 redis.call('ZADD', fresh, string.format('%.0f', now_ms), process)
 redis.call('ZREM', silent, process)
 
 local due = string.format('(%.0f', now_ms - fresh_ms)
 for _, name in ipairs(redis.call('ZRANGEBYSCORE', fresh, '-inf', due, 'LIMIT', 0, 64)) do
-  local v, l = figures_of(name)
+  local v, l, d = figures_of(name)
   viewers = viewers - v
-  keep(name, 0, l)
+  demand = demand - d
+  keep(name, 0, l, 0)
   redis.call('ZADD', silent, string.format('%.0f', now_ms), name)
   redis.call('ZREM', fresh, name)
 end
@@ -71,5 +77,7 @@ if surplus > 0 then
 end
 
 redis.call('HSET', meta, 'epoch', string.format('%.0f', epoch), 'head', string.format('%.0f', head),
-  'viewers', string.format('%.0f', viewers), 'likes', string.format('%.0f', likes))
-return {epoch, head, viewers, likes, now_ms, redis.call('ZRANGE', sales, 0, -1)}
+  'viewers', string.format('%.0f', viewers), 'likes', string.format('%.0f', likes),
+  'demand', string.format('%.0f', demand))
+return {epoch, head, viewers, likes, demand, redis.call('ZCARD', fresh), now_ms,
+  redis.call('ZRANGE', sales, 0, -1)}

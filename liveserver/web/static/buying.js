@@ -1,7 +1,8 @@
 // One purchase from the tap to a certain answer. Pure but for the two functions it is given.
 //
 // An answer that is not certain (`pending`, or none in time) is never shown as a result: the same command,
-// with the same id and `attempt` raised, is asked again until the truth is known or ASKS_MAX is reached.
+// with the same id and `attempt` raised, is asked again until the truth is known or ASKS_MAX is reached. In the
+// same way whoever waits in line learns his present place.
 
 const ASKS_MAX = 20;
 const ASK_AGAIN_MS = 700; // Guess: a store that stalls for a moment answers the first or second time
@@ -13,7 +14,8 @@ export class Buying {
 
   /**
    * `command(type, fields, id?)` sends and returns the id ("" if it was not taken);
-   * `settle(outcome)` is told each end: a PurchaseOutcome, or {outcome: "unknown" | "notSent" | error code}.
+   * `settle(outcome, again)` is told each end: a PurchaseOutcome, or {outcome: "unknown" | "notSent" | error code};
+   * `again` is true of one that was asked about, not made.
    */
   constructor({ command, settle }) {
     this.#command = command;
@@ -25,12 +27,20 @@ export class Buying {
   }
 
   start(room, saleId, itemId) {
-    const key = `${saleId}/${itemId}`;
+    this.#ask(`${saleId}/${itemId}`, { room, saleId, lines: [{ itemId, quantity: 1 }], attempt: 0 });
+  }
+
+  /** What has become of this purchase of mine? */
+  again(room, { saleId, lines, commandId }) {
+    this.#ask(`${saleId}/${lines[0].itemId}`, { room, saleId, lines, attempt: 1 }, commandId);
+  }
+
+  #ask(key, fields, known) {
     if (this.#open.has(key)) return;
-    const fields = { room, saleId, lines: [{ itemId, quantity: 1 }], attempt: 0 };
-    const id = this.#command("purchase", fields);
-    if (id === "") this.#settle({ outcome: "notSent" });
-    else this.#open.set(key, { id, fields, asks: 1, uncertain: false, askAtMs: null });
+    const again = known !== undefined;
+    const id = this.#command("purchase", fields, known);
+    if (id !== "") this.#open.set(key, { id, fields, asks: 1 + fields.attempt, uncertain: false, askAtMs: null, again });
+    else this.#settle({ outcome: "notSent" }, again);
   }
 
   /** A reply to one of ours. True if it was. */
@@ -42,7 +52,7 @@ export class Buying {
       this.#askAgain(key, purchase, nowMs + Math.max(reply.retryMs ?? 0, ASK_AGAIN_MS));
     } else {
       this.#open.delete(key);
-      this.#settle(reply.type === "error" ? { outcome: reply.code, detail: reply.detail } : reply);
+      this.#settle(reply.type === "error" ? { outcome: reply.code, detail: reply.detail } : reply, purchase.again);
     }
     return true;
   }
@@ -75,6 +85,6 @@ export class Buying {
     purchase.askAtMs = atMs;
     if (purchase.asks < ASKS_MAX) return;
     this.#open.delete(key);
-    this.#settle({ outcome: "unknown" });
+    this.#settle({ outcome: "unknown" }, purchase.again);
   }
 }

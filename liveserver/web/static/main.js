@@ -5,6 +5,7 @@ import { Bookings } from "./booking.js";
 import { Buying } from "./buying.js";
 import { Connection, nowMs } from "./connection.js";
 import { Mirror } from "./mirror.js";
+import { Places } from "./place.js";
 import { Reservations } from "./reservations.js";
 import { takeToken } from "./ticket.js";
 import { Cart } from "./ui/cart.js";
@@ -19,6 +20,7 @@ import { Top } from "./ui/top.js";
 import { currentLanguage, switchLanguage, words } from "./words.js";
 
 const REDRAW_MS = 250;
+const GOOD = new Set(["reserved", "waiting"]); // outcomes
 const ASK_AGAIN_MS = 2_000; // the ledger could not be asked what is mine: a little later it can
 const room = decodeURIComponent(location.pathname.split("/").at(-1));
 const token = takeToken(room);
@@ -31,6 +33,7 @@ const mirror = () => session.links.get(room)?.mirror ?? empty;
 const reservations = new Reservations();
 const buying = new Buying({ command: send, settle: purchaseSettled });
 const bookings = new Bookings(Math.random);
+const places = new Places(Math.random);
 let myUserId = "";
 let mutedUntilMs = 0;
 let shutOutBecause = token === "" ? "no_token" : "";
@@ -108,7 +111,7 @@ const ON = {
   noticed({ notice }) {
     if (notice.reservation !== undefined) reservations.offer(notice.reservation);
     if (notice.kind === "muted") mutedUntilMs = notice.untilMs ?? 0;
-    const isGood = notice.kind === "reservationConfirmed";
+    const isGood = notice.kind === "reservationConfirmed" || notice.kind === "reservationServed";
     toast(words().notice[notice.kind] ?? notice.kind, isGood ? "good" : "");
   },
 };
@@ -139,15 +142,34 @@ const ANSWER = {
   },
   release(commandId, command, reply) {
     if (reply.type !== "reservation") return toast(words().outcome.other, "bad");
+    const waited = reservations.get(command.reservationId)?.state === "waiting";
     reservations.offer(reply.reservation);
-    return toast(words().notice.reservationReleased);
+    return toast(waited ? words().leftLine : words().notice.reservationReleased);
   },
 };
 
-function purchaseSettled(outcome) {
-  if (outcome.reservation != null) reservations.offer(outcome.reservation);
-  const isMine = outcome.outcome === "reserved";
-  toast(words().outcome[outcome.outcome] ?? words().outcome.other, isMine ? "good" : "bad");
+function purchaseSettled(outcome, again) {
+  const { reservation } = outcome;
+  const before = reservations.get(reservation?.reservationId)?.state;
+  if (reservation != null) {
+    reservations.offer(reservation, outcome.outcome === "waiting" ? (outcome.ahead ?? 0) : null);
+  }
+  if (!again) toast(outcomeWords(outcome), GOOD.has(outcome.outcome) ? "good" : "bad");
+  else if (before === "waiting" && reservation?.state === "held") {
+    toast(words().notice.reservationServed, "good"); // the notice was lost: it comes once at most
+  }
+}
+
+function outcomeWords({ outcome, saleId }) {
+  const hasLine = mirror().sale(saleId)?.waitlist > 0;
+  if (outcome === "sold_out" && hasLine) return words().lineFull;
+  return words().outcome[outcome] ?? words().outcome.other;
+}
+
+/** Whoever stands in line learns his place anew, now and then. */
+function askForPlaces() {
+  const isSold = ({ saleId }) => mirror().sale(saleId)?.stock.status === "open";
+  for (const place of places.due(reservations.places().filter(isSold), nowMs())) buying.again(room, place);
 }
 
 function listen(happening) {
@@ -213,6 +235,7 @@ addEventListener("hashchange", () => {
 setInterval(() => {
   const due = bookings.due((saleId) => mirror().sale(saleId), connection.serverMs());
   for (const { saleId, itemId } of due) buying.start(room, saleId, itemId);
+  askForPlaces();
   buying.tick(nowMs());
   draw();
 }, REDRAW_MS);

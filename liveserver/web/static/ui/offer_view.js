@@ -8,6 +8,9 @@ import { button, el, setHidden, setText } from "./dom.js";
 
 const FEW_LEFT = 10;
 
+const TAKES_TAPS = new Set(["open", "queue"]);
+const MAY_BE_GIVEN_BACK = new Set(["reserved", "waiting"]);
+
 const LABEL = {
   none: () => words().buyNone,
   soon: ({ leftMs }) => words().buySoon(countdown(leftMs)),
@@ -18,6 +21,8 @@ const LABEL = {
   confirmed: () => words().buyConfirmed,
   limit: () => words().buyLimit,
   soldOut: () => words().buySoldOut,
+  queue: () => words().buyQueue,
+  waiting: ({ ahead }) => words().buyWaiting(ahead),
   paused: () => words().buyPaused,
   frozen: () => words().buyFrozen,
   closed: () => words().buyClosed,
@@ -69,10 +74,10 @@ export class OfferView {
     this.#updateStock(offer, item);
     setText(this.terms, this.#terms(offer));
     setText(this.#buy, LABEL[offer.kind](offer));
-    this.#buy.disabled = offer.kind !== "open";
+    this.#buy.disabled = !TAKES_TAPS.has(offer.kind);
     if (this.#buy.dataset.kind !== offer.kind) this.#buy.dataset.kind = offer.kind;
-    setHidden(this.#giveBack, offer.kind !== "reserved");
-    setText(this.#giveBack, words().giveBack);
+    setHidden(this.#giveBack, !MAY_BE_GIVEN_BACK.has(offer.kind));
+    setText(this.#giveBack, offer.kind === "waiting" ? words().leaveLine : words().giveBack);
     setHidden(this.#book, offer.kind !== "soon");
     const isBooked = sale !== null && bookings.has(sale.saleId, item.itemId);
     setText(this.#book, isBooked ? words().booked : words().book);
@@ -85,8 +90,9 @@ export class OfferView {
     if (chosen !== undefined) return chosen;
     const available = sale === null ? {} : (mirror.stock(sale.saleId) ?? sale.stock).available;
     const { reservations } = this.#context();
-    const mine = sale && listing.items.find(({ itemId }) => reservations.find(sale.saleId, itemId, "held"));
-    return mine ?? listing.items.find(({ itemId }) => available[itemId] > 0) ?? listing.items[0];
+    const having = (state) =>
+      sale && listing.items.find(({ itemId }) => reservations.find(sale.saleId, itemId, state));
+    return having("held") ?? having("waiting") ?? listing.items.find(({ itemId }) => available[itemId] > 0) ?? listing.items[0];
   }
 
   #updateVariants(listing, item, mirror, sale) {
@@ -130,13 +136,14 @@ export class OfferView {
     const parts = [];
     if (sale !== null && sale.limitPerUser > 0 && kind !== "closed") parts.push(words().limit(sale.limitPerUser));
     if (sale?.shipsAtMs > 0 && kind !== "closed") parts.push(words().ships(day(sale.shipsAtMs)));
+    if (kind === "queue" || kind === "waiting") parts.push(words().lineTerms);
     if (kind === "open") parts.push(words().endsIn(countdown(leftMs)));
     return parts.join(" · ");
   }
 
   #onBuy() {
     const { buy } = this.#context();
-    if (this.#offer?.kind !== "open") return;
+    if (!TAKES_TAPS.has(this.#offer?.kind)) return;
     buy(this.#offer.sale.saleId, this.#offer.itemId);
     this.update(this.#listing);
   }
@@ -149,6 +156,6 @@ export class OfferView {
 
   #onGiveBack() {
     const { release } = this.#context();
-    if (this.#offer?.kind === "reserved") release(this.#offer.reservation.reservationId);
+    if (MAY_BE_GIVEN_BACK.has(this.#offer?.kind)) release(this.#offer.reservation.reservationId);
   }
 }

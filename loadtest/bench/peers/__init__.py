@@ -1,0 +1,1 @@
+"""The servers ours is measured beside, one file each, behind one port."""
