@@ -154,9 +154,8 @@ class Stage:
         """Everybody settles, is counted and goes; the server is verified and drained; the common marks."""
         await self.swarm.settle(SETTLE_S_MAX)
         tally = await self.swarm.report()
-        await self.swarm.all("go")
         staff = self.staff if "staff" in self._opened else None
-        verified = await self.house.verify()
+        verified, _ = await asyncio.gather(self.house.verify(), self.swarm.all("go"))
         self.figures["ledger"] = verified.said
         await self._close_opened()
         codes = [

@@ -228,7 +228,7 @@ class Viewer:
         elif isinstance(reply, PurchaseOutcome):
             if reply.outcome in UNSETTLED:
                 herd.counts[f"purchase_{reply.outcome}"] += 1
-                herd.later(max(reply.retry_ms, AGAIN_MS), self._again, reply.id)
+                self._again_later(reply.id, reply.retry_ms)
             else:
                 self.orders.pop(reply.id, None)
                 second = herd.outcomes.take(reply)
@@ -242,10 +242,19 @@ class Viewer:
             herd.later(max(reply.retry_ms, AGAIN_MS), self._join)
         elif asked.kind == "purchase":
             if reply.code in NOT_NOW:
-                herd.later(max(reply.retry_ms, AGAIN_MS), self._again, reply.id)
+                self._again_later(reply.id, reply.retry_ms)
             else:
                 self.orders.pop(reply.id, None)
                 herd.outcomes.refused(reply.id, reply.code)
+
+    def _again_later(self, order_id: str, retry_ms: int) -> None:
+        """As spread as reconnects are: everybody asking again at once would be the next rush."""
+        order = self.orders.get(order_id)
+        if order is not None:
+            wait_ms = backoff.delay_ms(
+                order.attempt, self.herd.random.random, retry_ms=max(retry_ms, AGAIN_MS)
+            )
+            self.herd.later(wait_ms, self._again, order_id)
 
     def _again(self, order_id: str) -> None:
         order = self.orders.get(order_id)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from loadtest.scenarios import NAMES
 from loadtest.scenarios.marks import NOT_JUDGED
 
 RUN_S_MAX = 90
+AT_ONCE = 2
 OF_EVERY_SCENARIO = {
     "laws broken",
     "frames looked at",
@@ -36,12 +39,32 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.fixture(scope="module")
+def runs(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, tuple[Path, Future[subprocess.CompletedProcess[str]]]]]:
+    """Those asked for, two at a time: a scenario waits more than it works."""
+    asked = [getattr(item, "callspec", None) for item in request.session.items if item.path == request.path]
+    names = [spec.params["name"] for spec in asked if spec is not None and "name" in spec.params]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        folders = {name: tmp_path_factory.mktemp(name) for name in names}
+        started = {
+            name: (folder, pool.submit(run, name, "--short", "--seed", "7", "--report", str(folder)))
+            for name, folder in folders.items()
+        }
+        yield started
+        pool.shutdown(cancel_futures=True)
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_it_passes_in_its_short_form(name: str, tmp_path: Path) -> None:
-    done = run(name, "--short", "--seed", "7", "--report", str(tmp_path))
+def test_it_passes_in_its_short_form(
+    name: str, runs: dict[str, tuple[Path, Future[subprocess.CompletedProcess[str]]]]
+) -> None:
+    folder, run_of_it = runs[name]
+    done = run_of_it.result()
     assert done.returncode == 0, done.stdout + done.stderr
     assert "seed 7, commit " in done.stdout and f"{name}: passed" in done.stdout
-    report = model.read(tmp_path / f"{name}.json")
+    report = model.read(folder / f"{name}.json")
     assert report.ok and report.seed == 7 and report.command.endswith(f"{name} --short --seed 7 --workers 1")
     marks = {mark.name: mark for mark in report.marks}
     assert len(marks) == len(report.marks) and set(marks) > OF_EVERY_SCENARIO
