@@ -15,10 +15,17 @@ from typing import Final
 
 from loadtest import machine
 from loadtest.bench.fanout import arguments as fanout
+from loadtest.bench.handshake import arguments as handshake
+from loadtest.bench.memory import arguments as memory
 from loadtest.bench.stock import arguments as stock
 
 HELP: Final = "measure the server on this machine"
-BENCHES: Final[dict[str, ModuleType]] = {"stock": stock, "fanout": fanout}
+BENCHES: Final[dict[str, ModuleType]] = {
+    "stock": stock,
+    "fanout": fanout,
+    "handshake": handshake,
+    "memory": memory,
+}
 
 
 def add(parser: argparse.ArgumentParser) -> None:
