@@ -18,7 +18,8 @@ from loadtest.bench.fanout.stage import Cost, Stage, turned
 PERIOD_S: Final = 0.11  # longer than a tick
 PERIOD_S_PER_SOCKET: Final = 30e-6  # and than twice a broadcast: so each frame carries one comment
 WARM: Final = 2
-IDLE_S: Final = 1.5
+IDLE_S: Final = 1.0  # and the looks at each of the others
+REST_TRIES: Final = 8
 
 
 class FrameRound(msgspec.Struct, frozen=True):
@@ -36,15 +37,19 @@ async def play(stages: list[Stage], turn: int, broadcasts: int) -> dict[str, Fra
 
 
 async def _idle(stages: list[Stage]) -> dict[str, float]:
-    """All at once: the CPU each uses, per second."""
-    before = {stage.name: await stage.used() for stage in stages}
-    await asyncio.sleep(IDLE_S)
-    shares = {}
-    for stage in stages:
-        cpu_s, now_s = stage.server.cpu_s(), time.monotonic()
-        was = before[stage.name]
-        shares[stage.name] = (cpu_s - was.cpu_s) / (now_s - was.at_s)
-    return shares
+    """All at once: the CPU each uses, per second in which none of them says anything. (A room of ours tells
+    its counts once more after the last one has come.)"""
+    for _ in range(REST_TRIES):
+        before = {stage.name: await stage.used() for stage in stages}
+        await asyncio.sleep(IDLE_S)
+        rest = {stage.name: Cost.between(before[stage.name], await stage.used()) for stage in stages}
+        if not any(cost.frames for cost in rest.values()):
+            return {name: cost.cpu_s / cost.seconds for name, cost in rest.items()}
+    raise RestlessError(f"frames came in each of {REST_TRIES} looks at servers at rest")
+
+
+class RestlessError(Exception):
+    pass
 
 
 async def _of_one(stage: Stage, broadcasts: int, idle_share: float) -> FrameRound:

@@ -83,9 +83,7 @@ async def measure(
 
 
 async def _idle(of_ours: Meter, at: At, idle_s: float) -> float:
-    before = await of_ours.look()
-    await asyncio.sleep(idle_s)
-    rest = await of_ours.since(before)
+    rest = await of_ours.rest(idle_s)
     at.idle_share.append(rest.cpu_s / rest.seconds)
     at.store_calls_per_s.append(rest.store_calls_per_s)
     return at.idle_share[-1]
