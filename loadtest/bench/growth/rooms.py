@@ -33,6 +33,7 @@ class At(msgspec.Struct):
     rooms: int
     viewers: int
     comment_us: list[float] = []
+    frames_per_comment: list[float] = []
     idle_share: list[float] = []
     idle_store_calls_per_s: list[float] = []
 
@@ -69,6 +70,7 @@ async def _at(of_ours: Meter, speakers: dict[str, Speaker], viewers: int, idle_s
         await _one_each(speakers)
         cost = await of_ours.since(before)
         net_s = cost.cpu_s - at.idle_share[-1] * cost.seconds
+        at.frames_per_comment.append(cost.frames / len(speakers))
         at.comment_us.append(1e6 * net_s / len(speakers))
     return at
 
