@@ -22,7 +22,7 @@ Frames: the same text goes to everybody at the same pace, and is one frame to ea
 less what it uses idle, per frame delivered. With ours that contains the comment's way in, its receipt, its \
 tick and the chunk for other processes.
 
-A busy room: 60 comments, 20 bursts of likes, 10 entries and 10 stock changes a second, the budget lifted and \
+A busy room: 60 comments, 20 bursts of likes, 10 entries and 10 stock changes a second, budget lifted and \
 nothing shed; with ours people really say, tap, come and go, and a sale is really adjusted; others publish \
 each event, or (batched) the frames that ours would make of a tick's events. Bun writes at once what several \
 publishes have left for a socket: where a broadcast takes longer than the time between two events it sends \
