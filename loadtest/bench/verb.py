@@ -14,10 +14,12 @@ from types import ModuleType
 from typing import Final
 
 from loadtest import machine
+from loadtest.bench.fanout import arguments as fanout
+from loadtest.bench.growth import arguments as growth
 from loadtest.bench.stock import arguments as stock
 
 HELP: Final = "measure the server on this machine"
-BENCHES: Final[dict[str, ModuleType]] = {"stock": stock}
+BENCHES: Final[dict[str, ModuleType]] = {"stock": stock, "fanout": fanout, "growth": growth}
 
 
 def add(parser: argparse.ArgumentParser) -> None:
