@@ -280,6 +280,7 @@ class Gate:
 
     def seat(self, session: Session, cursor: int) -> Seat:
         socket = self._sockets[session]
+        socket.show_fd()
         seat = Seat(session, socket, Variant(socket.codec, socket.deflate), cursor)
         if socket.paused:
             seat.state = SeatState.PAUSED

@@ -31,10 +31,17 @@ class Crowd:
                 await one.open(more)
         assert self.sockets == sockets, "more than there are records for"
 
+    async def heard(self) -> Heard:
+        """Since the start, all of them together."""
+        return _sum([await one.heard() for one in self._sinks if one.sockets])
+
     async def quiet(self, seconds_max: float) -> Heard:
         """All of them together, when nothing more is coming to any."""
-        heard = [await one.quiet(seconds_max) for one in self._sinks if one.sockets]
-        return Heard(sum(one.bytes for one in heard), sum(one.frames for one in heard), 0)
+        return _sum([await one.quiet(seconds_max) for one in self._sinks if one.sockets])
+
+
+def _sum(heard: list[Heard]) -> Heard:
+    return Heard(sum(one.bytes for one in heard), sum(one.frames for one in heard), 0)
 
 
 @asynccontextmanager

@@ -45,6 +45,8 @@ def test_every_step_of_every_series_has_its_figures(report: Report) -> None:
     for one in figures["viewers"].values():
         assert one["frame_us"] > 0 and one["c_frame_us"] > 0 and 0 < one["idle_share"] < 1
         assert one["ratio_to_c"] == pytest.approx(one["frame_us"] / one["c_frame_us"], rel=0.01)
+    for step, one in figures["rooms"].items():
+        assert one["frames_per_comment"] == pytest.approx(QUICK.rooms_viewers / int(step), rel=0.5)
     for one in figures["workers"].values():
         assert one["us_per_viewer_s"] > 0 and one["store_calls_per_s"] > 0
     assert len(report.plots) == 8

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -14,6 +15,7 @@ from loadtest.bench.peers.port import Server
 from loadtest.bench.sink import Heard
 
 QUIET_S_MAX: Final = 60.0
+REST_TRIES: Final = 8
 OURS: Final = (
     "cmdstat_info",
     "cmdstat_ping",
@@ -73,6 +75,21 @@ class Meter:
             now.store_calls - before.store_calls,
             now.at_s - before.at_s,
         )
+
+    async def rest(self, seconds: float) -> Between:
+        """So many in which nothing was said to anybody: a room tells its counts once more after the last
+        one has come. Raises ``RestlessError``."""
+        for _ in range(REST_TRIES):
+            before = await self.look()
+            await asyncio.sleep(seconds)
+            rest = await self.since(before)
+            if not rest.frames:
+                return rest
+        raise RestlessError(f"frames came in each of {REST_TRIES} looks at a server at rest")
+
+
+class RestlessError(Exception):
+    pass
 
 
 async def _calls(store: Redis) -> int:

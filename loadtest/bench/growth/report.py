@@ -60,12 +60,19 @@ class Findings:
         for one in at:
             name = f"rooms.{one.rooms}."
             self.figures.put(name + "comment_us", one.comment_us)
+            self.figures.put(name + "frames_per_comment", one.frames_per_comment)
             self.figures.put(name + "idle_share", one.idle_share)
             self.figures.put(name + "idle_store_calls_per_s", one.idle_store_calls_per_s)
             self.figures.put(
                 name + "idle_store_calls_per_room_s", [c / one.rooms for c in one.idle_store_calls_per_s]
             )
-        columns = ["comment_us", "idle_share", "idle_store_calls_per_s", "idle_store_calls_per_room_s"]
+        columns = [
+            "comment_us",
+            "frames_per_comment",
+            "idle_share",
+            "idle_store_calls_per_s",
+            "idle_store_calls_per_room_s",
+        ]
         self._series("rooms", [one.rooms for one in at], columns, "share of a core, idle", ["idle_share"])
         self.notes.append(f"rooms: {at[0].viewers:,} viewers in all of them together")
 

@@ -25,7 +25,6 @@ from protocol.commands import SendDanmaku
 from protocol.limits import ROOMS_PER_SESSION_MAX
 
 PASS_S: Final = 1.5  # in which each room is commented once
-SETTLE_S: Final = 1.0
 
 
 class At(msgspec.Struct):
@@ -34,6 +33,7 @@ class At(msgspec.Struct):
     rooms: int
     viewers: int
     comment_us: list[float] = []
+    frames_per_comment: list[float] = []
     idle_share: list[float] = []
     idle_store_calls_per_s: list[float] = []
 
@@ -55,7 +55,6 @@ async def measure(
             speakers = await _speakers(server, rooms)
             for speaker in speakers.values():
                 stack.callback(speaker.leave)
-            await asyncio.sleep(SETTLE_S)
             of_ours = Meter([server], [listening], store)
             made.append(await _at(of_ours, speakers, viewers, idle_s, rounds))
     return made
@@ -64,15 +63,14 @@ async def measure(
 async def _at(of_ours: Meter, speakers: dict[str, Speaker], viewers: int, idle_s: float, rounds: int) -> At:
     at = At(len(speakers), viewers)
     for _ in range(rounds):
-        before = await of_ours.look()
-        await asyncio.sleep(idle_s)
-        rest = await of_ours.since(before)
+        rest = await of_ours.rest(idle_s)
         at.idle_share.append(rest.cpu_s / rest.seconds)
         at.idle_store_calls_per_s.append(rest.store_calls_per_s)
         before = await of_ours.look()
         await _one_each(speakers)
         cost = await of_ours.since(before)
         net_s = cost.cpu_s - at.idle_share[-1] * cost.seconds
+        at.frames_per_comment.append(cost.frames / len(speakers))
         at.comment_us.append(1e6 * net_s / len(speakers))
     return at
 

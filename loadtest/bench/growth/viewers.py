@@ -3,7 +3,6 @@ many sockets at the same time, and what the store is asked."""
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -11,16 +10,15 @@ from typing import Final
 
 import msgspec
 
-from loadtest.bench.crowd import crowd
+from loadtest.bench.crowd import Crowd, crowd
 from loadtest.bench.fanout.cast import comment
 from loadtest.bench.growth import meter
 from loadtest.bench.growth.meter import Meter
+from loadtest.bench.pace import paced
 from loadtest.bench.peers import floor, ours
 from loadtest.bench.peers.port import NotComparedError, Where
 from protocol.commands import SendDanmaku
 
-PERIOD_S: Final = 0.11  # longer than a tick
-PERIOD_S_PER_SOCKET: Final = 30e-6  # and than twice a broadcast
 TEXT: Final = b'{"type":"frame","room":"bench","danmaku":{"offered":1,"danmaku":["%s"]}}' % (b"x" * 75)
 
 
@@ -71,32 +69,28 @@ async def measure(
             of_ours = Meter([server], [listening], store)
             for _ in range(rounds):
                 idle = await _idle(of_ours, at, idle_s)
-                at.frame_us.append(await _frame_us(of_ours, ours_says, viewers, broadcasts, idle))
+                at.frame_us.append(await _frame_us(of_ours, ours_says, listening, broadcasts, idle))
                 if bare is not None and bare_crowd is not None:
                     await bare_crowd.grow_to(viewers)
                     of_bare = Meter([bare], [bare_crowd], None)
                     at.floor_us.append(
-                        await _frame_us(of_bare, lambda: bare.publish(TEXT), viewers, broadcasts, 0.0)
+                        await _frame_us(of_bare, lambda: bare.publish(TEXT), bare_crowd, broadcasts, 0.0)
                     )
             made.at.append(at)
         return made
 
 
 async def _idle(of_ours: Meter, at: At, idle_s: float) -> float:
-    before = await of_ours.look()
-    await asyncio.sleep(idle_s)
-    rest = await of_ours.since(before)
+    rest = await of_ours.rest(idle_s)
     at.idle_share.append(rest.cpu_s / rest.seconds)
     at.store_calls_per_s.append(rest.store_calls_per_s)
     return at.idle_share[-1]
 
 
 async def _frame_us(
-    of: Meter, says: Callable[[], Awaitable[None]], viewers: int, broadcasts: int, idle_share: float
+    of: Meter, says: Callable[[], Awaitable[None]], listening: Crowd, broadcasts: int, idle_share: float
 ) -> float:
     before = await of.look()
-    for _ in range(broadcasts):
-        await says()
-        await asyncio.sleep(PERIOD_S + viewers * PERIOD_S_PER_SOCKET)
+    await paced(says, broadcasts, listening)
     cost = await of.since(before)
     return 1e6 * (cost.cpu_s - idle_share * cost.seconds) / cost.frames
