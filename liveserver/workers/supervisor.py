@@ -20,8 +20,9 @@ from typing import Any, Final, NamedTuple
 
 import structlog
 
-from liveserver.app import Minting, Store, open_store, socket_url, token_config
+from liveserver.app import Store, open_store, socket_url, token_config
 from liveserver.config import Settings
+from liveserver.edge.minting import Minting
 from liveserver.edge.tokens import Tokens
 
 from .listening import close, listen
@@ -85,8 +86,7 @@ class Supervisor(Minting):
         self._keeping: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Return when every place has a worker that takes connections. ``WorkerFailedError``, ``OSError``:
-        one did not come up."""
+        """Return when every place has a worker that takes connections. ``WorkerFailedError``: one did not."""
         await asyncio.gather(*(place.start() for place in self.places))
         self._keeping = [
             asyncio.create_task(place.keep(), name=f"place {place.number}") for place in self.places
