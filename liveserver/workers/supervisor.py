@@ -64,6 +64,7 @@ class Supervisor(Minting):
         self.store_url = store.url
         self.exits: deque[Exit] = deque(maxlen=EXITS_MAX)
         self._store = store
+        self._listeners = listeners
         self._workers_settings = {
             **settings.model_dump(mode="json"),
             "port": self.port,
@@ -124,7 +125,9 @@ class Supervisor(Minting):
         return [worker for worker in found if worker is not None and worker.name not in noted]
 
     async def end(self) -> None:
-        """All drain at once and end; who takes too long is killed. Cancelled, all are killed."""
+        """All drain at once and end; who takes too long is killed. Who connects from now on is refused, for
+        nobody would answer. Cancelled, all are killed."""
+        close(self._listeners)
         for task in self._keeping:
             task.cancel()
         await asyncio.gather(*self._keeping, return_exceptions=True)
