@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from liveserver.edge.handshake import Rules
 from liveserver.edge.http import http_app
 from liveserver.edge.keepalive import Keepalive
 from liveserver.edge.metrics import Metrics
+from liveserver.edge.minting import Minting
 from liveserver.edge.server import Serving, serve
 from liveserver.edge.siblings import Post, Siblings
 from liveserver.edge.tokens import TokenConfig, TokenError, Tokens
@@ -58,7 +59,6 @@ from liveserver.store.server_clock import ServerClock
 from liveserver.valkey.connect import call_client
 from liveserver.valkey.server import server_facts
 from protocol.errors import CommandError
-from protocol.types import Role
 
 logger = structlog.get_logger(__name__)
 
@@ -66,35 +66,6 @@ DRAIN_SHARE = 0.7  # of the time to end: for WebSockets; the rest is for request
 STORE_LOOK_S = 0.5  # how often we look whether our own store still runs
 WEB = Path(__file__).parent / "web"
 _ALPHABET = "abcdefghijkmnopqrstuvwxyz23456789"
-
-
-class Minting:
-    """Makes tokens that the server accepts."""
-
-    def __init__(self, tokens: Tokens, now_ms: Callable[[], int]) -> None:
-        self._tokens = tokens
-        self._now_ms = now_ms
-
-    def mint(
-        self,
-        role: Role | str,
-        user_id: str,
-        rooms: Iterable[str] = ("*",),
-        *,
-        ttl_ms: int = 3_600_000,
-        name: str = "",
-        fan: bool = False,
-    ) -> str:
-        """A token this server accepts. ``ValueError`` where it only verifies (a public key)."""
-        return self._tokens.mint(
-            user_id,
-            Role(role),
-            rooms,
-            now_ms=self._now_ms(),
-            ttl_ms=ttl_ms,
-            name=name or user_id,
-            fan=fan,
-        )
 
 
 class Running(Minting):

@@ -130,7 +130,8 @@ class Notice(msgspec.Struct, metaclass=ShapeMeta, tag_field="type", tag="notice"
 
 
 class Bye(msgspec.Struct, metaclass=ShapeMeta, tag_field="type", tag="bye"):
-    """The server will close. Come back inside ``retryMs`` … ``retryMs + spreadMs``, if at all."""
+    """The server will close. Come back inside ``retryMs`` … ``retryMs + spreadMs``, if at all, and resume
+    each room from the ``(epoch, offset)`` you stand at: it holds at every process of the server."""
 
     t: int
     reason: str

@@ -19,8 +19,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -29,16 +28,17 @@ import typer
 import uvloop
 from rich.console import Console
 
-from liveserver.app import Minting, Running, StoreUnfitError, running
+from liveserver.app import Running, StoreUnfitError, running
 from liveserver.cli import collector
-from liveserver.cli.demo_screen import Screen, scenes_line
+from liveserver.cli.demo_folders import check_folder, check_writable, private_folder
+from liveserver.cli.demo_screen import Screen, summary
 from liveserver.cli.demo_workers import ExitNotes, kill_one
-from liveserver.cli.faults import in_words
 from liveserver.cli.logs import configure_logging
 from liveserver.cli.serve_faults import why
 from liveserver.cli.settings import settings
 from liveserver.cli.worker import COMMAND
 from liveserver.config import Settings
+from liveserver.edge.minting import Minting
 from liveserver.store.binary import NoStoreError
 from liveserver.store.datadir import DataDirInUseError
 from liveserver.store.embedded import StoreStartError
@@ -120,11 +120,11 @@ def demo(
     if kill_worker_at is not None and kill_worker_at >= seconds:
         raise typer.BadParameter(f"the night is over after {seconds:g} s", param_hint="--kill-worker-at")
     if report is not None:
-        _check_writable(report, "--report")
+        check_writable(report, "--report")
     if journal is not None:
-        _check_folder(journal, "--journal")
+        check_folder(journal, "--journal")
     console = Console(highlight=False)
-    with _private_folder() as folder:
+    with private_folder() as folder:
         night = _Demo(
             console=console,
             folder=folder,
@@ -147,25 +147,6 @@ def demo(
             typer.echo(f"the demo can't start: {why(error, chosen.host, port)}", err=True)
             code = 2
     raise typer.Exit(code)
-
-
-def _check_writable(path: Path, hint: str) -> None:
-    """Now, and not after the night."""
-    _check_folder(path.parent, hint)
-    was_there = path.exists()
-    try:
-        path.open("ab").close()
-    except OSError as error:
-        raise typer.BadParameter(f"can't be written: {in_words(error)}", param_hint=hint) from None
-    if not was_there:
-        path.unlink()
-
-
-def _check_folder(folder: Path, hint: str) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise typer.BadParameter(f"can't be made: {in_words(error)}", param_hint=hint) from None
 
 
 class _Demo:
@@ -375,7 +356,7 @@ class _Demo:
         if self._checks.exists():
             checks = orjson.loads(self._checks.read_bytes())["checks"]
         if self.figures:
-            self.screen.say(_summary(self.figures))
+            self.screen.say(summary(self.figures))
         if self.report is not None:
             whole = {"ok": holds, "checks": checks, "figures": {**self.figures, "seed": self.seed}}
             self.report.parent.mkdir(parents=True, exist_ok=True)
@@ -406,32 +387,3 @@ class _Demo:
                 f'  streamer  {ours} streamer {ROOM} {to} list --title "手工皂" --item "one:9.90:20"'
             )
         self.screen.say("\n".join(lines))
-
-
-def _summary(figures: dict[str, Any]) -> str:
-    danmaku, bought = figures["danmaku"], figures["purchases"]
-    delivery, listing = figures["delivery_ms"], figures["listing_ms"]
-    outcomes = ", ".join(f"{count} {name}" for name, count in sorted(bought["outcomes"].items()))
-    return "\n".join(
-        (
-            f"viewers {figures['viewers']}, reconnects {figures['reconnects']}"
-            f" ({figures['resumed_by_replay']} resumed by replay),"
-            f" {figures['stopped_reading']} stopped reading",
-            f"danmaku {danmaku['in']} in, {danmaku['shown']} shown, {danmaku['merged']} merged,"
-            f" {danmaku['shed']} shed; delivery p50 {delivery['p50']} ms, p99 {delivery['p99']} ms;"
-            f" a listing is on screen within {listing['p99']} ms (p99)",
-            f"purchases {bought['asked']} for {bought['units_offered']} units, at most"
-            f" {bought['per_second_peak']}/s: {outcomes}",
-            f"beside the rushes: {scenes_line(figures['scenes'])}",
-        )
-    )
-
-
-@contextmanager
-def _private_folder() -> Iterator[Path]:
-    """Ours alone, gone at the end."""
-    folder = Path(tempfile.mkdtemp(prefix="liveserver-demo-"))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

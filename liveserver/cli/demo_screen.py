@@ -97,3 +97,23 @@ def _panel(progress: Progress) -> Panel:
     return Panel(
         Group(figures, bars, beside, *recent), title=f"live room: {progress['phase']}", title_align="left"
     )
+
+
+def summary(figures: dict[str, Any]) -> str:
+    """The night in four lines."""
+    danmaku, bought = figures["danmaku"], figures["purchases"]
+    delivery, listing = figures["delivery_ms"], figures["listing_ms"]
+    outcomes = ", ".join(f"{count} {name}" for name, count in sorted(bought["outcomes"].items()))
+    return "\n".join(
+        (
+            f"viewers {figures['viewers']}, reconnects {figures['reconnects']}"
+            f" ({figures['resumed_by_replay']} resumed by replay),"
+            f" {figures['stopped_reading']} stopped reading",
+            f"danmaku {danmaku['in']} in, {danmaku['shown']} shown, {danmaku['merged']} merged,"
+            f" {danmaku['shed']} shed; delivery p50 {delivery['p50']} ms, p99 {delivery['p99']} ms;"
+            f" a listing is on screen within {listing['p99']} ms (p99)",
+            f"purchases {bought['asked']} for {bought['units_offered']} units, at most"
+            f" {bought['per_second_peak']}/s: {outcomes}",
+            f"beside the rushes: {scenes_line(figures['scenes'])}",
+        )
+    )

@@ -36,7 +36,7 @@ class Place:
         self._wake = asyncio.Event()
 
     async def start(self) -> None:
-        """The first worker. ``WorkerFailedError``, ``OSError``."""
+        """The first worker. ``WorkerFailedError``."""
         self.worker = await self._next()
 
     async def keep(self) -> None:
@@ -67,32 +67,40 @@ class Place:
             self._asked = None
 
     async def _next(self) -> Worker:
-        """A worker that takes connections."""
+        """A worker that takes connections. ``WorkerFailedError``: its end is noted."""
         self._generation += 1
-        self.coming = self._spawn(self._generation)
-        await self.coming.ready()
-        worker, self.coming = self.coming, None
-        return worker
+        try:
+            coming = self.coming = self._spawn(self._generation)
+        except OSError as error:
+            raise WorkerFailedError(f"worker {self.number} can't be started: {error}") from error
+        try:
+            await coming.ready()
+        except WorkerFailedError:
+            self._on_ended(coming)
+            raise
+        self.coming = None
+        return coming
 
     async def _make_good(self) -> None:
         lost = self.worker
-        while lost is not None:
-            logger.error(
-                "worker_lost", worker=self.number, process=lost.process, code=lost.code, pid=lost.pid
-            )
-            self._on_ended(lost)
-            wait_ms = self._respawn.died(lost.lived_ms)
+        assert lost is not None
+        logger.error("worker_lost", worker=self.number, process=lost.process, code=lost.code, pid=lost.pid)
+        self._on_ended(lost)
+        lived_ms, why = lost.lived_ms, f"{lost.name} ended with {lost.code}"
+        while True:
+            wait_ms = self._respawn.died(lived_ms)
             if wait_ms is None:
                 raise GivenUpError(
-                    f"worker {self.number} ended {self._respawn.deaths} times in a row, the last time with "
-                    f"{lost.code}: its log lines above say why"
+                    f"worker {self.number} ended {self._respawn.deaths} times in a row ({why}): "
+                    "its log lines above say why"
                 )
             await asyncio.sleep(wait_ms / 1000)
             try:
                 self.worker = await self._next()
-                lost = None
-            except WorkerFailedError:
-                lost = self.coming
+                return
+            except WorkerFailedError as error:
+                lived_ms, why = 0, str(error)
+                logger.error("worker_not_started", worker=self.number, why=why)
 
     async def _relieve(self) -> None:
         """The new one takes connections of the same socket before the old one stops to: none waits."""

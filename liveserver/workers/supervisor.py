@@ -20,8 +20,9 @@ from typing import Any, Final, NamedTuple
 
 import structlog
 
-from liveserver.app import Minting, Store, open_store, socket_url, token_config
+from liveserver.app import Store, open_store, socket_url, token_config
 from liveserver.config import Settings
+from liveserver.edge.minting import Minting
 from liveserver.edge.tokens import Tokens
 
 from .listening import close, listen
@@ -63,6 +64,7 @@ class Supervisor(Minting):
         self.store_url = store.url
         self.exits: deque[Exit] = deque(maxlen=EXITS_MAX)
         self._store = store
+        self._listeners = listeners
         self._workers_settings = {
             **settings.model_dump(mode="json"),
             "port": self.port,
@@ -85,8 +87,7 @@ class Supervisor(Minting):
         self._keeping: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Return when every place has a worker that takes connections. ``WorkerFailedError``, ``OSError``:
-        one did not come up."""
+        """Return when every place has a worker that takes connections. ``WorkerFailedError``: one did not."""
         await asyncio.gather(*(place.start() for place in self.places))
         self._keeping = [
             asyncio.create_task(place.keep(), name=f"place {place.number}") for place in self.places
@@ -124,7 +125,9 @@ class Supervisor(Minting):
         return [worker for worker in found if worker is not None and worker.name not in noted]
 
     async def end(self) -> None:
-        """All drain at once and end; who takes too long is killed. Cancelled, all are killed."""
+        """All drain at once and end; who takes too long is killed. Who connects from now on is refused, for
+        nobody would answer. Cancelled, all are killed."""
+        close(self._listeners)
         for task in self._keeping:
             task.cancel()
         await asyncio.gather(*self._keeping, return_exceptions=True)

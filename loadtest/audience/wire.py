@@ -160,6 +160,7 @@ class Wire(asyncio.Protocol):
     def eof_received(self) -> bool:
         self._sans_io.receive_eof()
         self._take_events()
+        self._is_open = False  # whatever the server was, it hears no more: killed, it says no goodbye
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -62,3 +62,16 @@ def test_a_recording_that_cannot_be_played(tmp_path: Path, name: str, content: b
     said = refused.stdout + refused.stderr
     assert "--replay" in said and complaint in said and "Traceback" not in said
     assert "verdict" not in said, "there was no night to judge"
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--kill-worker-at", "5"), "needs --workers"),
+        (("--workers", "2", "--kill-worker-at", "3600"), "the night is over after 3600 s"),
+        (("--workers", "65"), "--workers"),
+    ],
+)
+def test_a_kill_that_can_not_be(options: tuple[str, ...], says: str) -> None:
+    refused = demo(*options)
+    assert refused.returncode == 2 and says in refused.stderr

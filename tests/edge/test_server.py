@@ -61,8 +61,8 @@ async def test_it_stops_accepting_and_whoever_else_holds_the_socket_takes_what_c
     await raw.upgrade()
     serving.stop_accepting()
     late = socket.create_connection(("127.0.0.1", serving.port), timeout=WAIT_SECONDS_MAX)
-    await asyncio.sleep(0)
-    taken, _ = await asyncio.get_running_loop().sock_accept(others)
+    async with asyncio.timeout(WAIT_SECONDS_MAX):
+        taken, _ = await asyncio.get_running_loop().sock_accept(others)
     assert taken.getpeername() == late.getsockname()
     raw.say(frame(TEXT, b"still here"))
     await eventually(lambda: owner.payloads == [b"still here"])

@@ -632,6 +632,44 @@ def test_guests_lift_the_upper_bounds_only(tmp_path: Path) -> None:
     assert red(tmp_path) == {"conservation"}
 
 
+# -- a process killed on purpose ---------------------------------------------------------------------------
+
+
+def killed(directory: Path, process: str, ms: float) -> None:
+    def noted(lines: Lines) -> None:
+        lines.insert(0, {"k": "kill", "ms": ms, "name": "worker 0.1", "process": process})
+        lines.append({"k": "exit", "name": "worker 0.1", "code": -9})
+
+    rewrite(directory, EXITS, noted)
+
+
+@pytest.mark.parametrize(
+    ("early_ms", "expected"), [(500, set()), (60_000, {"freeze"}), (-60_000, {"freeze"})]
+)
+def test_a_notice_may_have_gone_with_a_process_killed_just_then(
+    tmp_path: Path, early_ms: float, expected: set[str]
+) -> None:
+    rewrite(play(tmp_path), AUDIENCE, holder_not_told)
+    frozen = next(row for row in load(tmp_path).feeds["s2"] if row.fields["kind"] == b"freeze")
+    killed(tmp_path, "p2", int(frozen.fields["at"]) - early_ms)
+    assert red(tmp_path) == expected
+
+
+@pytest.mark.parametrize(("late_ms", "expected"), [(500, set()), (60_000, {"conservation"})])
+def test_what_a_process_told_one_right_before_it_was_killed_may_have_been_shown_to_nobody(
+    tmp_path: Path, late_ms: float, expected: set[str]
+) -> None:
+    told_ms: list[float] = []
+
+    def tampered(lines: Lines) -> None:
+        shown_to_nobody(lines)
+        told_ms.append(lines[next(downs(lines, "receipt"))[0]]["ms"])
+
+    rewrite(play(tmp_path), AUDIENCE, tampered)
+    killed(tmp_path, "p1", told_ms[0] + late_ms)
+    assert red(tmp_path) == expected
+
+
 # -- the command ---------------------------------------------------------------------------------------
 
 

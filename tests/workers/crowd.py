@@ -9,6 +9,7 @@ import asyncio
 from dataclasses import dataclass, field
 
 from redis.asyncio import Redis
+from websockets.exceptions import InvalidMessage
 
 from liveserver.stock.export import orders
 from protocol import commands as c
@@ -16,6 +17,7 @@ from protocol.client.aio import CommandRefused, Live, OutcomeUnknown, connect
 from protocol.client.happenings import Happened, Snapshotted
 from protocol.replies import Done, PurchaseOutcome, Reply
 from protocol.types import OrderLine
+from tests.end_to_end.raw import Raw
 from tests.end_to_end.shop import draft
 
 from .served import Served, asked
@@ -109,14 +111,16 @@ class Crowd:
         await asyncio.sleep(PACE_S)
 
     async def _knock(self) -> None:
-        """A connection after the other; a refused or a reset one raises."""
+        """A connection after the other, of either kind; a refused or a reset one raises."""
+        token = self.served.mint("viewer", "knocker")
         while not self.stop.is_set():
             reader, writer = await asyncio.open_connection(*self.served.host_port)
             try:
                 status, _ = await asked(reader, writer, "/healthz")
                 assert status == 200
-                self.knocked += 1
-            except ConnectionResetError:
+                async with Raw(self.served.url, token):
+                    self.knocked += 1
+            except (ConnectionResetError, InvalidMessage):  # not a refusal: that has a status
                 self.knocks_broken += 1
                 assert self.knocks_may_break
             await asyncio.sleep(PACE_S)

@@ -90,9 +90,30 @@ async def test_workers_that_all_die_are_given_up(places: Places, monkeypatch: py
     await place.start()
     assert place.worker is not None
     place.worker.kill()
-    with pytest.raises(GivenUpError, match="7 times in a row, the last time with 3"):
+    with pytest.raises(GivenUpError, match=r"7 times in a row \(worker 0\.7 ended with 3"):
         await place.keep()
     assert len(places.started) == len(places.ended) == respawn.DEATHS_MAX + 1
+
+
+async def test_where_no_process_can_be_started_just_now_it_is_tried_again(places: Places) -> None:
+    place = places.place(WELL)
+    await place.start()
+    spawn = place._spawn
+    refused: list[int] = []
+
+    def scarce(generation: int) -> Worker:
+        if not refused:
+            refused.append(generation)
+            raise OSError("Resource temporarily unavailable")
+        return spawn(generation)
+
+    place._spawn = scarce
+    keeping = asyncio.create_task(place.keep())
+    assert place.worker is not None
+    place.worker.kill()
+    await eventually(lambda: place.worker is not None and place.worker.process == "p3")
+    assert refused == [2]
+    keeping.cancel()
 
 
 async def test_one_that_never_comes_up_is_said(places: Places) -> None:
