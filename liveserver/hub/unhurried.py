@@ -1,4 +1,4 @@
-"""Comments and likes wait while there are many of them; purchases, pings and all the rest never wait for them.
+"""Comments and likes wait while there are many of them; purchases, pings and the rest don't wait for them.
 
 A thousand sockets may be ready at once, and the loop hears them all before it does anything else. The first
 ``AT_ONCE`` comments of a turn of the loop are carried out as they come; those behind them are put aside,
