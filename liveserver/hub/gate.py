@@ -83,6 +83,11 @@ class Gate:
     def session_count(self) -> int:
         return len(self._sockets)
 
+    @property
+    def waiting(self) -> int:
+        """Commands put aside for more urgent ones."""
+        return len(self._unhurried)
+
     # -- SocketOwner -----------------------------------------------------------------------------------
 
     def admits(self) -> int:

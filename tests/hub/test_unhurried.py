@@ -144,6 +144,18 @@ async def test_what_one_says_stays_in_order_also_with_his_leaving(hub: Hub) -> N
     assert [one.id for one in ann.said] == ["one", "two", "leave", "three"]
 
 
+async def test_who_has_something_waiting_does_not_overtake_himself_in_a_later_turn(hub: Hub) -> None:
+    ann = hub.comes("ann")
+    for number in range(MANY):
+        hub.says(hub.comes(f"u{number}"), comment(f"d{number}"))
+    hub.says(ann, comment("one"))
+    await turns(2)
+    hub.says(ann, comment("two"))
+    assert "two" not in hub.done
+    await turns(2 * MANY)
+    assert [one.id for one in ann.said] == ["one", "two"]
+
+
 async def test_beyond_the_limit_they_are_refused_and_what_waits_is_kept(
     hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
