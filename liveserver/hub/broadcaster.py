@@ -20,6 +20,7 @@ from .encoded import Encoded, Variant
 from .seats import Seat, SeatState
 
 SLICE_S = 0.002
+TICK_SLICE_S = 0.001  # of what is in no hurry: comments and receipts
 # Measured: slices by time keep the loop's lag near their length at any audience; see ARCHITECTURE.md.
 RESTS = 4  # turns of the loop between two slices; Measured: see ARCHITECTURE.md
 WRITES_PER_LOOK = 32  # between two looks at the clock
@@ -55,7 +56,7 @@ class Broadcaster:
 
     def _turn(self) -> None:
         self._scheduled = False
-        until_s = perf_counter() + SLICE_S
+        until_s = perf_counter() + (SLICE_S if self._critical else TICK_SLICE_S)
         while queue := self._critical or self._ticks:
             job = queue.popleft()
             if not job.write(until_s):

@@ -42,6 +42,7 @@ from .people import People
 from .rooms import Rooms
 from .seats import Seat, SeatState
 from .tasks import Tasks
+from .unhurried import Unhurried
 
 logger = structlog.get_logger(__name__)
 
@@ -68,6 +69,7 @@ class Gate:
         self._deadlines: Wheel[Session] = Wheel(clock.now_ms())  # of sessions that are there
         self._boot = secrets.token_urlsafe(6)
         self._opened = itertools.count(1)
+        self._unhurried = Unhurried(self._later)
         self.draining = False
         self.admitting = True  # False while everything here is late: see ``core.ladder``
         self._elsewhere = False  # while draining: is somebody else there for who comes?
@@ -81,6 +83,11 @@ class Gate:
     @property
     def session_count(self) -> int:
         return len(self._sockets)
+
+    @property
+    def waiting(self) -> int:
+        """Commands put aside for more urgent ones."""
+        return len(self._unhurried)
 
     # -- SocketOwner -----------------------------------------------------------------------------------
 
@@ -118,7 +125,21 @@ class Gate:
         except CommandError as error:
             self._refuse(session, socket, error, error.command_id)
             return
+        try:
+            if self._unhurried.takes(session, socket, command):
+                return
+        except CommandError as error:
+            self._refuse(session, socket, error, command.id)
+            return
         self._in_order(session, socket, command)
+
+    def _later(self, session: Session, socket: Socket, command: Command) -> None:
+        """One that was put aside. Nobody hears it if this fails, so it is said here."""
+        try:
+            self._in_order(session, socket, command)
+        except Exception:
+            logger.exception("handler_failed", command=type(command).__name__)
+            socket.close(Close.INTERNAL, "internal")
 
     def _in_order(self, session: Session, socket: Socket, command: Command) -> None:
         """Now, but behind a join of its room that is under way: said in one breath, done in that order."""

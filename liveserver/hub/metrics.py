@@ -27,6 +27,9 @@ def register(
     """The hub's readings. Those of the conservation law stand together, so that one scrape shows that it
     holds: danmaku offered = written + merged + sampled + paused + closed, and the other two likewise."""
     metrics.gauge("sessions", "Open connections.", lambda: gate.session_count)
+    metrics.gauge(
+        "commands_waiting", "Comments and likes put aside for what is urgent.", lambda: gate.waiting
+    )
     metrics.gauge("rooms", "Rooms this process holds.", lambda: len(rooms.all()))
     metrics.gauge("seats", "Sessions in rooms.", lambda: sum(len(live.seats) for live in rooms.all()))
     metrics.gauge("store_up", "Did the store answer the last beats?", lambda: int(rooms.store_answers))

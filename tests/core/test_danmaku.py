@@ -340,15 +340,19 @@ def test_a_line_a_moderator_repeats_while_it_waits_stays(monkeypatch: pytest.Mon
         assert (settled[f"1@{NOW_MS}"].fate, block.merged) == (Fate.MERGED, 1)
 
 
-def test_lines_taken_out_or_taken_over_leave_their_place(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("how", ["deleted", "taken over"])
+def test_lines_that_ask_no_more_leave_their_place(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(budget_module, "PLACES_MIN", 2)
     pool = a_pool(budget_per_s=1)
     flood(pool, 2, NOW_MS, Priority.MODERATOR, "mod")
-    pool.purge(f"mod0@{NOW_MS}")
-    pool.merge_remote(remote(comment("r", f"text mod1@{NOW_MS} x", "r")), NOW_MS)
+    for number in range(2):
+        if how == "deleted":
+            pool.purge(f"mod{number}@{NOW_MS}")
+        else:
+            pool.merge_remote(remote(comment(f"r{number}", f"text mod{number}@{NOW_MS} x", "r")), NOW_MS)
     flood(pool, 1, NOW_MS, tag="viewer")
     block, _ = collect(pool)
-    assert texts(block) == [f"text mod1@{NOW_MS} x", f"text viewer0@{NOW_MS} x"]
+    assert texts(block)[-1] == f"text viewer0@{NOW_MS} x"
 
 
 def test_more_comments_than_can_wait_are_shed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

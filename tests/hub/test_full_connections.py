@@ -137,6 +137,22 @@ async def test_a_connection_that_its_join_has_filled_is_passed_over() -> None:
     assert connection.written == 1, "the reply, and nothing behind it"
 
 
+async def test_a_room_that_cannot_be_written_to_shows_less() -> None:
+    connection = Full(room_for=1_000)
+    world = World(connection, "r1")
+    await world.rooms.join(connection.session, Join(id="j", room="r1"))
+    live = world.rooms.held("r1")
+    assert live is not None
+    for paused, percent in ((False, 100), (True, 50)):
+        for seat in live.seats:
+            seat.state = SeatState.PAUSED if paused else SeatState.READS
+        danmaku = Danmaku(f"d{percent}", "ann", "Ann", f"来了 {percent} 个")
+        live.offer_danmaku(danmaku, 0, (connection.session, "c1"))
+        await ticked(live, world.clock)
+        live.sharing.look(100)
+        assert live.sharing.percent == percent
+
+
 @pytest.mark.parametrize("bad", ["name", "text"])
 async def test_a_tick_that_fails_is_not_the_last(bad: str) -> None:
     """What no encoder takes should never come this far; if it does, the room goes on."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import statistics
+import time
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from typing import Final
@@ -83,12 +84,14 @@ async def _run(
             await asyncio.sleep(SETTLE_S)
             before = await server.ask({})
             await crowd.ask({"per_s": arms[arm]})
+            began_s = time.monotonic()
             took = await probe.ask({"seconds": size.seconds})
             sent = (await crowd.ask({"per_s": 0}))["sent"]
             after = await server.ask({})
-            measured.cpu[arm].append((after["cpu_s"] - before["cpu_s"]) / size.seconds)
+            passed_s = time.monotonic() - began_s
+            measured.cpu[arm].append((after["cpu_s"] - before["cpu_s"]) / passed_s)
             if arm == "flood":
-                measured.offered.append(sent / size.seconds)
+                measured.offered.append(sent / passed_s)
             for part in PARTS:
                 measured.p99_ms[arm][part].append(percentile(took[part], 99))
                 measured.p50_ms[arm][part].append(percentile(took[part], 50))

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -14,11 +15,14 @@ from loadtest import machine
 from loadtest.bench.child import Child
 from loadtest.bench.figures import Figure, at_least, plain, ratios
 from loadtest.bench.inbound import load
+from loadtest.bench.peers import npm
+from loadtest.bench.peers.port import SECONDS_MAX, NotComparedError
 from loadtest.bench.stock.store import store
 
 TARGET: Final = 90_000.0  # commands a second and core, decoded and validated
 TAKEN_S_MAX: Final = 20.0
 REST_S: Final = 0.2
+BUN: Final = Path(__file__).parent / "bun.js"
 
 
 class Arm(msgspec.Struct, frozen=True):
@@ -33,14 +37,15 @@ class Arm(msgspec.Struct, frozen=True):
         return f"{self.kind}.{together}" if self.load == "pings" else f"{self.kind}.{self.load}"
 
 
+SILENT: Final = ("decoded", "validated", "websockets_decoded", "bun_decoded")
+ANSWERING: Final = ("answered", "websockets_answered", "bun_answered")
 ARMS: Final = [
-    *(Arm(kind, "pings", 1, False) for kind in ("read", "decoded", "validated", "websockets_decoded")),
-    *(Arm(kind, "pings", 1, True) for kind in ("answered", "websockets_answered")),
-    *(Arm(kind, "pings", load.TOGETHER, False) for kind in ("decoded", "validated", "websockets_decoded")),
-    *(Arm(kind, "pings", load.TOGETHER, True) for kind in ("answered", "websockets_answered")),
+    Arm("read", "pings", 1, False),
+    *(Arm(kind, "pings", together, False) for together in (1, load.TOGETHER) for kind in SILENT),
+    *(Arm(kind, "pings", together, True) for together in (1, load.TOGETHER) for kind in ANSWERING),
     Arm("answered", "mixed", 1, True),
 ]
-KINDS: Final = tuple(dict.fromkeys(arm.kind for arm in ARMS))
+PEERS: Final = ("websockets", "bun")  # each ``PEER_decoded`` and ``PEER_answered``
 
 
 class LostCommandsError(Exception):
@@ -75,25 +80,37 @@ class Pair(msgspec.Struct):
         return after
 
 
-async def run(sockets: int, rounds: int, say: Callable[[str], None]) -> dict[str, Any]:
-    """Name to commands per second of CPU, a list with one of each round. Gives the cores back."""
+class Taken(msgspec.Struct):
+    """``per_s``: name to commands per second of CPU, one of each round; ``missing``: which peers, and why."""
+
+    per_s: dict[str, list[float]]
+    missing: dict[str, str]
+
+
+async def run(sockets: int, rounds: int, say: Callable[[str], None]) -> Taken:
+    """Gives the cores back as they were when it ends or is cancelled."""
     cores = machine.cores()
     theirs, ours = cores[0], cores[-1]
     machine.pin(0, ours)
     try:
         async with AsyncExitStack() as stack:
             kept = await stack.enter_async_context(store("rooms", ours))
-            pairs = {}
-            for kind in KINDS:
+            pairs: dict[str, Pair] = {}
+            missing: dict[str, str] = {}
+            for kind in dict.fromkeys(arm.kind for arm in ARMS):
                 say(f"{kind}: {sockets:,} sockets")
-                pairs[kind] = await _pair(stack, kind, theirs, ours, kept.url, sockets)
-            taken: dict[str, list[float]] = {arm.name: [] for arm in ARMS}
+                try:
+                    pairs[kind] = await _pair(stack, kind, theirs, ours, kept.url, sockets)
+                except NotComparedError as error:
+                    missing[kind.partition("_")[0]] = str(error)
+            arms = [arm for arm in ARMS if arm.kind in pairs]
+            taken: dict[str, list[float]] = {arm.name: [] for arm in arms}
             for turn in range(rounds):
                 say(f"round {turn + 1} of {rounds}")
-                for arm in ARMS[turn % len(ARMS) :] + ARMS[: turn % len(ARMS)]:
+                for arm in arms[turn % len(arms) :] + arms[: turn % len(arms)]:
                     taken[arm.name].append(await pairs[arm.kind].measure(arm))
                     await asyncio.sleep(REST_S)
-            return taken
+            return Taken(taken, missing)
     finally:
         machine.pin_all(cores)
 
@@ -101,7 +118,12 @@ async def run(sockets: int, rounds: int, say: Callable[[str], None]) -> dict[str
 async def _pair(
     stack: AsyncExitStack, kind: str, theirs: int, ours: int, store_url: str, sockets: int
 ) -> Pair:
-    server = await Child.start("loadtest.bench.inbound.servers", kind, str(theirs), store_url, str(sockets))
+    if kind.startswith("bun_"):
+        server = await _bun(kind.partition("_")[2], theirs, sockets)
+    else:
+        server = await Child.start(
+            "loadtest.bench.inbound.servers", kind, str(theirs), store_url, str(sockets)
+        )
     stack.push_async_callback(server.end)
     whom = await server.answer()
     senders = await Child.start("loadtest.bench.inbound.senders", str(ours))
@@ -112,15 +134,25 @@ async def _pair(
     return Pair(server, senders)
 
 
+async def _bun(answers: str, core: int, sockets: int) -> Child:
+    modules = await npm.package("bun", install=True)
+    bun = next(iter(sorted(modules.glob("@oven/bun-*/bin/bun"))), None)
+    if bun is None:
+        raise NotComparedError("npm has no Bun for this machine")
+    return await Child.run([bun, "run", BUN, answers, str(SECONDS_MAX), str(sockets)], core)
+
+
 def figures(taken: dict[str, list[float]]) -> dict[str, Figure]:
     """``inbound_per_s`` is the promise; all others stand beside it."""
     found = {"inbound_per_s": at_least(taken["validated.one_a_read"], TARGET)}
     found["inbound_per_s_sixteen_a_read"] = at_least(taken["validated.sixteen_a_read"], TARGET)
     for name, per_s in taken.items():
         found[f"per_s.{name}"] = plain(per_s)
-    for together in ("one_a_read", "sixteen_a_read"):
-        for ours, theirs in (("validated", "decoded"), ("answered", "answered")):
-            found[f"ratio_to_websockets.{ours}.{together}"] = plain(
-                ratios(taken[f"{ours}.{together}"], taken[f"websockets_{theirs}.{together}"])
-            )
+    for peer in PEERS:
+        for together in ("one_a_read", "sixteen_a_read"):
+            for ours, theirs in (("decoded", "decoded"), ("validated", "decoded"), ("answered", "answered")):
+                if (control := taken.get(f"{peer}_{theirs}.{together}")) is not None:
+                    found[f"ratio_to_{peer}.{ours}.{together}"] = plain(
+                        ratios(taken[f"{ours}.{together}"], control)
+                    )
     return found

@@ -1,0 +1,78 @@
+"""Comments and likes wait while there are many of them; purchases, pings and the rest don't wait for them.
+
+A thousand sockets may be ready at once, and the loop hears them all before it does anything else. The first
+``AT_ONCE`` comments of a turn of the loop are carried out as they come; those behind them are put aside,
+decoded, and worked off in slices between the following turns. One session's stay in order, also with its
+joins and leaves. Beyond ``WAITING_MAX`` they are refused, which costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from time import perf_counter
+from typing import Final
+
+from liveserver.commands.session import Session
+from liveserver.edge.socket import Socket
+from protocol.commands import Command, Join, Leave, Like, SendDanmaku
+from protocol.errors import CommandError
+
+AT_ONCE: Final = 32  # in one turn of the loop: about half a millisecond
+SLICE_S: Final = 0.001
+COMMANDS_PER_LOOK: Final = 8  # between two looks at the clock
+WAITING_MAX: Final = 10_000
+WAITING_RETRY_MS: Final = 1_000
+
+CarryOut = Callable[[Session, Socket, Command], None]
+
+
+class Unhurried:
+    def __init__(self, carry_out: CarryOut) -> None:
+        self._carry_out = carry_out
+        self._waiting: deque[tuple[Session, Socket, Command]] = deque()
+        self._of: dict[Session, int] = {}  # how many of each wait
+        self._this_turn = 0
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def takes(self, session: Session, socket: Socket, command: Command) -> bool:
+        """True: it is carried out later. ``CommandError`` rate_limited: there is no more room for it."""
+        kind = type(command)
+        if kind is SendDanmaku or kind is Like:
+            if not self._this_turn:
+                asyncio.get_running_loop().call_soon(self._turn)
+            self._this_turn += 1
+            if self._this_turn <= AT_ONCE and session not in self._of:
+                return False
+        elif not (self._of and session in self._of and (kind is Join or kind is Leave)):
+            return False
+        if len(self._waiting) >= WAITING_MAX:
+            raise CommandError("rate_limited", "too many are talking", retry_ms=WAITING_RETRY_MS)
+        self._waiting.append((session, socket, command))
+        self._of[session] = self._of.get(session, 0) + 1
+        return True
+
+    def _turn(self) -> None:
+        self._this_turn = 0
+        until_s = perf_counter() + SLICE_S
+        while self._waiting:
+            for _ in range(min(COMMANDS_PER_LOOK, len(self._waiting))):
+                self._next()
+            if perf_counter() >= until_s:
+                break
+        if self._waiting:
+            self._this_turn = 1  # the turn after this one is asked for
+            asyncio.get_running_loop().call_soon(self._turn)
+
+    def _next(self) -> None:
+        session, socket, command = self._waiting.popleft()
+        left = self._of[session] - 1
+        if left:
+            self._of[session] = left
+        else:
+            del self._of[session]
+        if not session.closed:
+            self._carry_out(session, socket, command)
