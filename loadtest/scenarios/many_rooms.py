@@ -30,7 +30,7 @@ async def play(stage: Stage) -> None:
     swarm = await stage.open_swarm(size.viewers)
     await swarm.come(size.viewers, rooms=rooms, group="viewer", over_s=size.viewers / 1_000)
     await stage.arrived(size.viewers, within_s=60)
-    await swarm.phase("talking")
+    await stage.phase("talking")
     before = stage.used()
     await asyncio.gather(
         staff.show(size.seconds, per_s=2),
@@ -38,7 +38,7 @@ async def play(stage: Stage) -> None:
         swarm.trade(size.seconds, per_s=40),
     )
     after = stage.used()
-    await swarm.phase("after")
+    await stage.phase("after")
     tally = await stage.closing()
 
     p99_ms = tally.ms("viewer", "talking", 99, "critical", "danmaku")

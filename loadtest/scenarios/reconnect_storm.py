@@ -35,25 +35,26 @@ async def play(stage: Stage) -> None:
     staff = await stage.open_staff([SHOP_ROOM, CROWD_ROOM])
     await staff.open_sale(SHOP_ROOM, SALE)
     swarm = await stage.open_swarm(size.viewers)
-    await swarm.come(shoppers, rooms=[SHOP_ROOM], group="shopper", over_s=0.5)
+    mall = await stage.open_swarm(shoppers)
+    await mall.come(shoppers, rooms=[SHOP_ROOM], group="shopper", over_s=0.5)
     await swarm.all("move", host=second.address[0], port=second.address[1])
     await swarm.come(size.viewers, rooms=[CROWD_ROOM], group="crowd", over_s=size.viewers / 2_000)
     await stage.arrived(size.viewers + shoppers, within_s=60)
     await swarm.all("move", host=first.address[0], port=first.address[1])
 
     async def shop(phase: str) -> None:
-        await swarm.phase(phase)
+        await stage.phase(phase)
         await asyncio.gather(
             staff.show(size.seconds, per_s=4),
-            swarm.trade(size.seconds, per_s=40, group="shopper", sale=SALE, item="one"),
+            mall.trade(size.seconds, per_s=40, sale=SALE, item="one"),
         )
 
     await shop("before")
     second.drain()
     await shop("storm")
     code = await second.wait()
-    late = await swarm.settle(60)
-    back = await swarm.report()
+    late = await stage.settle(60)
+    back = await stage.report()
     await swarm.phase("cut")
     dropped = await swarm.all("cut", group="crowd", jitter=False)
     await shop("naive")

@@ -38,7 +38,7 @@ async def play(stage: Stage) -> None:
     swarm = await stage.open_swarm(size.viewers)
     rush_s = min(RUSH_S, size.seconds)
     wanderers = max(size.viewers // WANDERERS_SHARE, 2)
-    await swarm.phase("arriving")
+    await stage.phase("arriving")
     await asyncio.gather(
         swarm.come(
             size.viewers - wanderers, rooms=[ROOM], group="viewer", over_s=size.seconds, seed=stage.seed
@@ -49,12 +49,12 @@ async def play(stage: Stage) -> None:
     await stage.arrived(size.viewers)
 
     for k in range(SALES):
-        await swarm.phase(f"talk.{k}")
+        await stage.phase(f"talk.{k}")
         await asyncio.gather(
             swarm.chat(size.seconds, copies=copies, stamp_every=STAMP_EVERY),
             staff.show(size.seconds, per_s=2),
         )
-        await swarm.phase(f"rush.{k}")
+        await stage.phase(f"rush.{k}")
         await staff.open_sale(ROOM, f"flash{k}", limit=1, hold_ms=HOLD_MS, of=k)
         await asyncio.gather(
             swarm.all("buy", within_s=120, sale=f"flash{k}", item="one", over_s=rush_s, share=BUYERS_SHARE),
@@ -62,12 +62,12 @@ async def play(stage: Stage) -> None:
             staff.show(rush_s, per_s=2),
             _cut(stage, rush_s / 2),
         )
-        await swarm.settle(30)
-    held = (await swarm.report()).reservations
+        await stage.settle(30)
+    held = (await stage.report()).reservations
     await stage.pay(held[: PAID_MAX * SALES])
     for k in range(SALES):
         await staff.close_sale(ROOM, f"flash{k}")
-    await swarm.phase("after")
+    await stage.phase("after")
     tally = await stage.closing()
 
     marks = stage.marks

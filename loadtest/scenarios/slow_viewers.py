@@ -42,7 +42,7 @@ async def play(stage: Stage) -> None:
     peaks: list[float] = []
     for k in range(size.rounds):
         for phase in ("A", "B"):
-            await swarm.phase(f"{phase}.{k}")
+            await stage.phase(f"{phase}.{k}")
             room = [
                 staff.show(size.seconds, per_s=4),
                 swarm.chat(size.seconds, copies=copies, group="fast", stamp_every=STAMP_EVERY),
@@ -53,11 +53,11 @@ async def play(stage: Stage) -> None:
                 await asyncio.gather(*room, swarm.all("throttle", within_s=size.seconds + 60, **throttled))
                 peaks.append(stage.used().pss_kb / 1_024)
                 await swarm.all("read", group="stopped")
-                await swarm.phase("between")
-                await swarm.settle(30)
+                await stage.phase("between")
+                await stage.settle(30)
             else:
                 await asyncio.gather(*room)
-    await swarm.phase("after")
+    await stage.phase("after")
     tally = await stage.closing()
 
     per_round = ratios(

@@ -36,11 +36,12 @@ async def play(stage: Stage) -> None:
     await swarm.come(size.viewers - wanderers, rooms=[ROOM], group="viewer", over_s=1, seed=stage.seed)
     await swarm.come(wanderers, rooms=[ROOM], group="wanderer", over_s=1)
     await stage.arrived(size.viewers)
-    await swarm.phase("evening")
+    await stage.phase("evening")
 
     for k in range(cycles):
         sale = f"sale{k}"
-        await staff.open_sale(ROOM, sale, limit=2, hold_ms=int(max(cycle_s, 1) * 1_000))
+        hold_ms = int(max(cycle_s, 1) * 1_000)
+        await staff.open_sale(ROOM, sale, limit=2, hold_ms=hold_ms, of=k % 2)
         await asyncio.gather(
             swarm.all("buy", within_s=cycle_s + 60, sale=sale, item="one", over_s=cycle_s / 3, share=0.5),
             staff.show(cycle_s, per_s=1),
@@ -49,7 +50,7 @@ async def play(stage: Stage) -> None:
             _cut(stage, cycle_s / 2),
         )
         await staff.close_sale(ROOM, sale)
-    await swarm.phase("after")
+    await stage.phase("after")
     memory = [sample.use.pss_kb / 1_024 for sample in stage.samples]
     tally = await stage.closing()
 

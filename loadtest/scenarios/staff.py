@@ -53,7 +53,8 @@ class Staff:
     async def open_sale(
         self, room: str, sale: str, *, limit: int = LIMIT_NONE, hold_ms: int = 900_000, of: int = 0
     ) -> None:
-        """``of``: which of the two products."""
+        """``of``: which of the two products. (A room learns that a sale is closed a moment after its
+        streamer, and sells one product in one sale at a time: sales that follow each other take turns.)"""
         await self._rooms[room].open_sale(sale, LISTINGS[of], limit_per_user=limit, hold_ms=hold_ms)
 
     async def close_sale(self, room: str, sale: str) -> None:

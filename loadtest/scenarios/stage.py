@@ -65,12 +65,14 @@ class Stage:
         self.notes: list[str] = []
         self.samples: list[Sample] = []
         self.house: House
-        self.swarm: Swarm
+        self.swarm: Swarm  # the first
+        self.swarms: list[Swarm] = []
         self.staff: Staff
         self.houses: list[House] = []
         self._on_progress = on_progress
         self._secret = secrets.token_urlsafe(48)
-        self._opened: list[str] = []
+        self._staffed = False
+        self._processes = 0  # of all swarms
         self._began_s = time.monotonic()
         self._sampling: asyncio.Task[None] | None = None
         cores = machine.cores()
@@ -101,16 +103,17 @@ class Stage:
         token = mint(self._secret, "streamer", "streamer", ["*"], ttl_s=TOKEN_TTL_S)
         self.staff = Staff(self.house.url, token)
         await self.staff.__aenter__()
-        self._opened.append("staff")
+        self._staffed = True
         await self.staff.enter(rooms, stock=stock)
         return self.staff
 
-    async def open_swarm(self, viewers: int, *, house: House | None = None, deflate_every: int = 2) -> Swarm:
-        """As many processes as so many viewers need; two at least in the long form."""
-        processes = max(-(-viewers // VIEWERS_A_PROCESS), 1 if self.short else 2)
-        host, port, path = (house or self.house).address
+    async def open_swarm(self, viewers: int) -> Swarm:
+        """As many processes as so many viewers need. A second one is a process apart, so that what it
+        measures does not wait for what the first is busy with."""
+        processes = -(-viewers // VIEWERS_A_PROCESS)
+        host, port, path = self.house.address
         size = self.size
-        self.swarm = await Swarm.start(
+        swarm = await Swarm.start(
             processes,
             host=host,
             port=port,
@@ -119,15 +122,29 @@ class Stage:
             seed=self.seed,
             core=self._swarm_core,
             seconds_max=size.seconds * size.rounds * 8 + MARGIN_S,
-            deflate_every=deflate_every,
-            on_progress=self._on_progress,
+            first_index=self._processes,
+            on_progress=self._on_progress if not self.swarms else None,
         )
-        self._opened.append("swarm")
-        return self.swarm
+        self._processes += processes
+        self.swarms.append(swarm)
+        self.swarm = self.swarms[0]
+        return swarm
+
+    async def phase(self, name: str) -> None:
+        """What is measured from here on belongs to it."""
+        await asyncio.gather(*(swarm.phase(name) for swarm in self.swarms))
+
+    async def settle(self, seconds: float = SETTLE_S_MAX) -> int:
+        """Until everybody is at the end of his room and has his answers; how many are not, after
+        ``seconds``."""
+        return sum(await asyncio.gather(*(swarm.settle(seconds) for swarm in self.swarms)))
+
+    async def report(self) -> Tally:
+        return Tally([each for swarm in self.swarms for each in await swarm.reports()])
 
     async def arrived(self, viewers: int, *, within_s: float = SETTLE_S_MAX) -> None:
         """Until everybody is in his room, and a mark of it."""
-        late = await self.swarm.settle(within_s)
+        late = await self.settle(within_s)
         self.marks.law("viewers who could not come in", late, "exactly", 0, note=f"of {viewers}")
 
     async def pay(self, reservations: Sequence[str]) -> None:
@@ -152,16 +169,16 @@ class Stage:
 
     async def closing(self) -> Tally:
         """Everybody settles, is counted and goes; the server is verified and drained; the common marks."""
-        await self.swarm.settle(SETTLE_S_MAX)
-        tally = await self.swarm.report()
-        staff = self.staff if "staff" in self._opened else None
-        verified, _ = await asyncio.gather(self.house.verify(), self.swarm.all("go"))
+        await self.settle(SETTLE_S_MAX)
+        tally = await self.report()
+        refused = self.staff.refused if self._staffed else []
+        verified, *_ = await asyncio.gather(self.house.verify(), *(swarm.all("go") for swarm in self.swarms))
         self.figures["ledger"] = verified.said
         await self._close_opened()
         codes = [
             await house.wait() if not house.running else await house.stop() for house in reversed(self.houses)
         ]
-        self._judge(tally, [] if staff is None else staff.refused)
+        self._judge(tally, refused)
         self.marks.law("ledger verify's exit code", verified.code, "exactly", 0)
         self.marks.law("servers that ended with another code than 0", sum(map(bool, codes)), "exactly", 0)
         self._draw(tally)
@@ -179,11 +196,11 @@ class Stage:
         if self._sampling is not None:
             self._sampling.cancel()
             self._sampling = None
-        while self._opened:
-            if self._opened.pop() == "staff":
-                await self.staff.__aexit__()
-            else:
-                await self.swarm.end()
+        await asyncio.gather(*(swarm.end() for swarm in self.swarms))
+        self.swarms.clear()
+        if self._staffed:
+            self._staffed = False
+            await self.staff.__aexit__()
 
     def _judge(self, tally: Tally, refused: list[str]) -> None:
         marks, sums = self.marks, tally.sums

@@ -9,8 +9,6 @@ from typing import Any, Final, Self
 
 import orjson
 
-from loadtest.swarm.tally import Tally
-
 VIEWERS_A_PROCESS: Final = 5_000
 ANSWER_BYTES_MAX: Final = 1 << 28
 END_S_MAX: Final = 15.0
@@ -40,10 +38,12 @@ class Swarm:
         seed: int,
         core: int | None,
         seconds_max: float,
+        first_index: int = 0,
         deflate_every: int = 2,
         on_progress: Progress | None = None,
     ) -> Self:
-        """Cancelled: those already started end by themselves, for their input does."""
+        """``first_index``: another than that of swarms beside this one. Cancelled: those already started end
+        by themselves, for their input does."""
         swarm = cls(on_progress)
         about = {
             "secret": secret,
@@ -56,7 +56,7 @@ class Swarm:
             "seconds_max": seconds_max,
         }
         for index in range(processes):
-            worker = await _Worker.start({**about, "index": index}, swarm._progress)
+            worker = await _Worker.start({**about, "index": first_index + index}, swarm._progress)
             swarm._workers.append(worker)
         return swarm
 
@@ -161,8 +161,9 @@ class Swarm:
         answers = await self.all("settle", within_s=seconds + 30, seconds=seconds, heads=heads)
         return sum(int(each["waiting"]) for each in answers)
 
-    async def report(self) -> Tally:
-        return Tally(await self.all("report", within_s=120.0))
+    async def reports(self) -> list[dict[str, Any]]:
+        """Of each process, for a ``Tally``."""
+        return await self.all("report", within_s=120.0)
 
     async def end(self) -> None:
         """Their input ends; what has not gone ``END_S_MAX`` later is killed."""

@@ -20,6 +20,7 @@ from loadtest.swarm.orders import ORDERS
 
 LINE_BYTES_MAX: Final = 1 << 20
 PROGRESS_S: Final = 1.0
+LAG_S: Final = 0.02
 
 
 async def main() -> None:
@@ -36,7 +37,7 @@ async def main() -> None:
         lambda _, context: herd.broke("swarm", repr(context.get("exception", context)))
     )
     tasks: set[asyncio.Task[None]] = set()
-    progress = asyncio.create_task(_progress(herd))
+    watching = [asyncio.create_task(_progress(herd)), asyncio.create_task(_lag(herd))]
     try:
         async with asyncio.timeout(seconds_max):
             while line := await orders.readline():
@@ -46,8 +47,7 @@ async def main() -> None:
     except TimeoutError:
         _say({"fault": f"the scenario took longer than {seconds_max} s"})
     finally:
-        progress.cancel()
-        for task in tasks:
+        for task in (*watching, *tasks):
             task.cancel()
 
 
@@ -62,6 +62,16 @@ async def _progress(herd: Herd) -> None:
     while True:
         await asyncio.sleep(PROGRESS_S)
         _say({"progress": herd.progress()})
+
+
+async def _lag(herd: Herd) -> None:
+    """How late we ourselves are: what is measured here can't be finer than that."""
+    group = herd.group(f"(swarm {herd.index})")
+    while True:
+        before_us = herd.now_us()
+        await asyncio.sleep(LAG_S)
+        now_us = herd.now_us()
+        group.replied("lag", now_us - before_us - int(LAG_S * 1_000_000), now_us)
 
 
 def _say(what: dict[str, Any]) -> None:

@@ -35,7 +35,7 @@ async def evening(stage: Stage) -> None:
     await stage.arrived(SIZE.viewers)
     await staff.open_sale("r1", "s1", limit=1)
     await stage.swarm.all("buy", sale="s1", item="one", over_s=0.2)
-    await stage.swarm.settle(10)
+    await stage.settle(10)
 
 
 def still_there(pids: list[int]) -> list[int]:
@@ -51,7 +51,7 @@ async def test_an_honest_evening_meets_every_mark_and_leaves_no_process(tmp_path
         await evening(played)
         server = played.house.pid
         assert len(family(server)) > 1 and use(server).pss_kb > 0 and use(server).store_pss_kb > 0
-        pids = [*family(server), *played.swarm.pids()]
+        pids = [*family(server), *(pid for swarm in played.swarms for pid in swarm.pids())]
         tally = await played.closing()
     assert missed(played) == set() and played.marks.ok
     assert tally.counters["outcomes"] == {"reserved": 5, "sold_out": 3}
