@@ -20,6 +20,7 @@ from liveserver.core.conservation import Conservation
 from liveserver.core.identity import Identity
 from liveserver.core.limits import Rate, SessionRates
 from liveserver.core.words import WordFilter
+from liveserver.edge import files
 from liveserver.edge.handshake import Rules
 from liveserver.edge.http import http_app
 from liveserver.edge.keepalive import Keepalive
@@ -239,6 +240,7 @@ async def running(
             kill_switch.watch(),
             load.watch(),
         )
+        files.raise_limit()
         serving = await serve(
             app,
             gate,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 from liveserver.core.identity import Identity
 from liveserver.core.rate import SessionLimits
@@ -10,6 +11,7 @@ from protocol.commands import Command
 from protocol.replies import Bye, Notice, Reply
 
 TOLD_MAX = 64
+NOTHING: Mapping[str, list[Command]] = MappingProxyType({})  # one for all: nearly nobody is joining just now
 
 
 class Session:
@@ -37,7 +39,7 @@ class Session:
         self.limits = limits
         self.reply = reply
         self.rooms: dict[str, object] = {}
-        self.entering: dict[str, list[Command]] = {}  # rooms being joined: what was said to them since
+        self.entering = NOTHING  # rooms being joined: what was said to them since
         self.in_flight = 0  # commands not yet answered
         self.refused = 0  # in a row: sent too fast, or malformed
         self.closed = False

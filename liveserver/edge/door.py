@@ -127,8 +127,9 @@ class Door(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        if len(self._connections) >= self._front.files.refusals_max:
-            self._refuse(_over_capacity(self._front.crowded_ms()))
+        if len(self._connections) >= self._front.files.arrivals_max:
+            self._front.refused["no_descriptors"] += 1
+            self._transport.abort()
             return
         self._connections.add(self)
         self._front.keepalive.arriving(self)

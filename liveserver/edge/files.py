@@ -7,6 +7,7 @@ the store can't be reached anew either. So the door stops earlier, while refusin
 from __future__ import annotations
 
 import logging
+import os
 import resource
 from typing import Final, NamedTuple
 
@@ -20,17 +21,19 @@ log = logging.getLogger(__name__)
 class Files(NamedTuple):
     connections_max: int  # beyond these, who comes is refused, and heard out
     refusals_max: int  # beyond these, there is no hearing out either
+    arrivals_max: int  # beyond these, nobody is waited for to say what he wants
 
     @classmethod
-    def of(cls, limit: int) -> Files:
+    def of(cls, limit: int, open_already: int) -> Files:
         """Of a process that may have so many open files."""
         spare = min(SPARE_MAX, limit // SPARE_SHARE)
-        return cls(limit - spare, limit - spare // 2)
+        left = limit - open_already
+        return cls(*(max(0, left - kept) for kept in (spare, spare // 2, spare // 4)))
 
     @classmethod
     def of_process(cls) -> Files:
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        return cls.of(UNLIMITED if soft == resource.RLIM_INFINITY else soft)
+        return cls.of(UNLIMITED if soft == resource.RLIM_INFINITY else soft, len(os.listdir("/dev/fd")))
 
 
 def raise_limit() -> None:

@@ -45,31 +45,43 @@ class Owing(Protocol):
 T = TypeVar("T")
 
 
+class Bucket(set[T]):
+    """What is due in one beat."""
+
+    __slots__ = ("place",)
+
+    def __init__(self, place: int) -> None:
+        super().__init__()
+        self.place = place
+
+
 class Wheel(Generic[T]):
     """Things by when they are due, in buckets of one beat: put, discard and due all cost O(1) each."""
 
     def __init__(self, now_ms: int) -> None:
-        self._buckets: dict[int, set[T]] = {}
-        self._place: dict[T, int] = {}
+        self._buckets: dict[int, Bucket[T]] = {}
+        self._bucket_of: dict[T, Bucket[T]] = {}  # not by number: each thing would hold one
         self._next = now_ms // BEAT_MS
 
     def __len__(self) -> int:
-        return len(self._place)
+        return len(self._bucket_of)
 
     def put(self, thing: T, due_ms: int) -> None:
         """Once in the wheel: putting it again moves it. Never due before ``due_ms``."""
         self.discard(thing)
         place = max(-(-due_ms // BEAT_MS), self._next)
-        self._buckets.setdefault(place, set()).add(thing)
-        self._place[thing] = place
+        bucket = self._buckets.get(place)
+        if bucket is None:
+            bucket = self._buckets[place] = Bucket(place)
+        bucket.add(thing)
+        self._bucket_of[thing] = bucket
 
     def discard(self, thing: T) -> None:
-        place = self._place.pop(thing, None)
-        if place is not None:
-            bucket = self._buckets[place]
+        bucket = self._bucket_of.pop(thing, None)
+        if bucket is not None:
             bucket.discard(thing)
             if not bucket:
-                del self._buckets[place]
+                del self._buckets[bucket.place]
 
     def due(self, now_ms: int) -> list[T]:
         """Take out all that is due."""
@@ -81,7 +93,7 @@ class Wheel(Generic[T]):
         for place in places:
             found.extend(self._buckets.pop(place, ()))
         for thing in found:
-            del self._place[thing]
+            del self._bucket_of[thing]
         self._next = max(self._next, until + 1)
         return found
 

@@ -22,7 +22,7 @@ import structlog
 from liveserver.commands import authenticate
 from liveserver.commands.dispatch import dispatch
 from liveserver.commands.ports import Context, Later, Said
-from liveserver.commands.session import Session
+from liveserver.commands.session import NOTHING, Session
 from liveserver.core.clock import Clock
 from liveserver.core.identity import Identity
 from liveserver.core.limits import SessionRates
@@ -209,7 +209,7 @@ class Gate:
 
     def _start(self, session: Session, command: Command, answer: Awaitable[Reply | None]) -> None:
         if isinstance(command, Join):
-            session.entering[command.room] = []
+            session.entering = {**session.entering, command.room: []}
         task = self._tasks.start(self._answer(session, command, answer), name=f"command {command.id}")
         if task is None:
             if inspect.iscoroutine(answer):
@@ -260,7 +260,10 @@ class Gate:
         the rest again)."""
         if not isinstance(command, Join):
             return
-        behind = session.entering.pop(command.room, [])
+        behind = session.entering.get(command.room, [])
+        session.entering = {
+            room: said for room, said in session.entering.items() if room != command.room
+        } or NOTHING
         socket = self._sockets.get(session)
         if socket is None:
             return

@@ -320,7 +320,7 @@ async def test_a_bad_handshake_is_told_so_even_when_there_is_no_room(edge: Edge)
 
 
 async def test_who_finds_no_descriptor_is_refused_in_words(edge: Edge) -> None:
-    edge.serving.front.files = Files(connections_max=3, refusals_max=6)
+    edge.serving.front.files = Files(connections_max=3, refusals_max=6, arrivals_max=7)
     connections = edge.serving._uvicorn.server_state.connections
     inside = [await edge.upgraded() for _ in range(3)]
     app = await edge.raw()
@@ -336,11 +336,15 @@ async def test_who_finds_no_descriptor_is_refused_in_words(edge: Edge) -> None:
     assert (await page.answer()).status == 200, "ordinary requests are short"
     await eventually(lambda: len(connections) == 6)
     last = await edge.raw()
-    assert (await last.answer()).status == 503, "said before he has said anything"
+    last.say(request())
+    assert (await last.answer()).status == 503
     assert await last.ended() == b""
-    assert len(connections) == 6, "he is not kept"
-    assert edge.serving.front.refused == {"over_capacity": 3}
-    for one in (app, browser, page, inside[0]):
+    assert len(connections) == 6, "he is answered, and not kept"
+    silent = await edge.raw()
+    await eventually(lambda: len(connections) == 7)
+    assert await (await edge.raw()).ended() in (b"", b"<reset>")
+    assert edge.serving.front.refused == {"over_capacity": 3, "no_descriptors": 1}
+    for one in (app, browser, page, silent, inside[0]):
         one.leave()
     await eventually(lambda: len(connections) == 2)
     await edge.upgraded()
