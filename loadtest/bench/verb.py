@@ -14,12 +14,13 @@ from types import ModuleType
 from typing import Final
 
 from loadtest import machine
+from loadtest.bench.bytes import arguments as bytes_
 from loadtest.bench.fanout import arguments as fanout
 from loadtest.bench.growth import arguments as growth
 from loadtest.bench.stock import arguments as stock
 
 HELP: Final = "measure the server on this machine"
-BENCHES: Final[dict[str, ModuleType]] = {"stock": stock, "fanout": fanout, "growth": growth}
+BENCHES: Final[dict[str, ModuleType]] = {"stock": stock, "fanout": fanout, "growth": growth, "bytes": bytes_}
 
 
 def add(parser: argparse.ArgumentParser) -> None:
