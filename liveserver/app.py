@@ -36,12 +36,13 @@ from liveserver.hub.gate import Gate
 from liveserver.hub.kill_switch import KillSwitch
 from liveserver.hub.live_room import LiveRoom
 from liveserver.hub.load import Load
-from liveserver.hub.metrics import register, register_journal, register_load
+from liveserver.hub.metrics import register, register_journal, register_load, register_standstills
 from liveserver.hub.notices import Notices
 from liveserver.hub.people import People
 from liveserver.hub.places import KnownPlaces
 from liveserver.hub.rooms import SHELVES, Rooms
 from liveserver.hub.shelf import Shelf
+from liveserver.hub.standstills import Standstills
 from liveserver.hub.stock_desk import StockDesk
 from liveserver.hub.tasks import Tasks
 from liveserver.stock.durability import Promise
@@ -227,6 +228,7 @@ async def running(
         metrics = Metrics()
         register(metrics, gate=gate, rooms=rooms, desk=desk, law=law, relay=relay, tasks=tasks)
         register_load(metrics, load, rooms)
+        register_standstills(metrics, stack.enter_context(Standstills()))
         if journal is not None:
             register_journal(metrics, journal)
         app = http_app(backend, WEB, tokens, metrics, clock, version=liveserver.__version__)

@@ -8,9 +8,11 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
+
+from liveserver.core.histogram import Histogram
 
 PREFIX = "liveserver_"
 SERIES_PER_METRIC_MAX = 1_000  # label values come from the program, yet never without a limit
@@ -36,6 +38,7 @@ class Metrics(Collector):
     def __init__(self) -> None:
         self.gather: Callable[[], Awaitable[bytes]] | None = None  # with those of other processes
         self._readings: dict[str, _Reading] = {}
+        self._histograms: dict[str, tuple[str, Histogram]] = {}
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         PlatformCollector(registry=self._registry)
@@ -49,6 +52,12 @@ class Metrics(Collector):
     def gauge(self, name: str, says: str, read: Callable[[], float | Labelled], *, label: str = "") -> None:
         """``liveserver_<name>``: goes up and down."""
         self._add(_Reading(GaugeMetricFamily, name, says, label, read))
+
+    def histogram(self, name: str, says: str, kept: Histogram) -> None:
+        """``liveserver_<name>``: a distribution, kept by whoever measures."""
+        assert name not in self._histograms and name not in self._readings, name
+        assert not name.startswith(PREFIX), name
+        self._histograms[name] = says, kept
 
     def exposition(self) -> tuple[bytes, str]:
         """The body and its media type."""
@@ -66,11 +75,18 @@ class Metrics(Collector):
                 yield _family(reading)
             except Exception:
                 log.exception("the metric %s can't be read", reading.name)
+        for name, (says, kept) in self._histograms.items():
+            buckets = [(_bound(bound), float(count)) for bound, count in kept.cumulative()]
+            yield HistogramMetricFamily(PREFIX + name, says, buckets=buckets, sum_value=kept.total)
 
     def _add(self, reading: _Reading) -> None:
         assert reading.name not in self._readings, reading.name
         assert not reading.name.startswith(PREFIX) and not reading.name.endswith("_total"), reading.name
         self._readings[reading.name] = reading
+
+
+def _bound(bound: float) -> str:
+    return "+Inf" if bound == float("inf") else str(bound)
 
 
 def _family(reading: _Reading) -> Metric:

@@ -10,6 +10,7 @@ from liveserver.store.relay import ValkeyRelay
 from .gate import Gate
 from .load import Load
 from .rooms import Rooms
+from .standstills import Standstills
 from .stock_desk import StockDesk
 from .tasks import Tasks
 
@@ -75,6 +76,13 @@ def register_journal(metrics: Metrics, journal: JournalFiles) -> None:
     metrics.counter("journal_lines", "Acknowledgements noted in the journal.", lambda: journal.lines)
     metrics.counter(
         "journal_failed", "Calls that could not be noted: the journal has a gap.", lambda: journal.failed
+    )
+
+
+def register_standstills(metrics: Metrics, standstills: Standstills) -> None:
+    metrics.histogram("loop_lag_seconds", "How late the event loop called a timer.", standstills.lag)
+    metrics.histogram(
+        "collector_pause_seconds", "How long a run of the cycle collector took.", standstills.collector
     )
 
 

@@ -19,7 +19,9 @@ class Figure(msgspec.Struct, frozen=True, omit_defaults=True):
     met: bool | None = None
 
     def text(self) -> str:
-        """The median, and in brackets the lowest and the highest round."""
+        """The median, and in brackets the lowest and the highest of several rounds."""
+        if self.rounds == 1:
+            return _short(self.value)
         return f"{_short(self.value)} ({_short(self.low)}-{_short(self.high)})"
 
 

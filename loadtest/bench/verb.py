@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Final
 
 from loadtest import machine
+from loadtest.bench.bytes import arguments as bytes_
 from loadtest.bench.fanout import arguments as fanout
 from loadtest.bench.flood import arguments as flood
 from loadtest.bench.growth import arguments as growth
@@ -25,6 +26,7 @@ from loadtest.bench.stock import arguments as stock
 HELP: Final = "measure the server on this machine"
 BENCHES: Final[dict[str, ModuleType]] = {
     "fanout": fanout,
+    "bytes": bytes_,
     "handshake": handshake,
     "memory": memory,
     "inbound": inbound,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from liveserver.core.histogram import Histogram
 from liveserver.edge.metrics import SERIES_PER_METRIC_MAX, Metrics
 
 
@@ -55,6 +56,18 @@ def test_a_number_that_fails_is_left_out_alone(caplog: pytest.LogCaptureFixture)
     assert (found["liveserver_good"], found["liveserver_other"]) == (1, 2)
     assert "liveserver_bad" not in found
     assert "ZeroDivisionError" in caplog.text
+
+
+def test_a_distribution_by_its_buckets() -> None:
+    metrics, lag = Metrics(), Histogram((0.001, 0.01))
+    metrics.histogram("lag_seconds", "how late", lag)
+    for seconds in (0.0005, 0.001, 0.002, 3.0):
+        lag.add(seconds)
+    found = scraped(metrics)
+    buckets = {name.rpartition(",")[2]: count for name, count in found.items() if "_bucket" in name}
+    assert buckets == {"0.001": 2, "0.01": 3, "+Inf": 4}
+    assert found["liveserver_lag_seconds_count"] == 4
+    assert found["liveserver_lag_seconds_sum"] == pytest.approx(3.0035)
 
 
 def test_a_name_is_given_once() -> None:

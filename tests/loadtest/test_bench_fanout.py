@@ -142,7 +142,7 @@ def measured(ours_us: float, bun_us: float) -> Run:
     rooms = [{"ours": room(10), "bun": room(100), "bun_batched": room(8)} for _ in range(3)]
     one = Measured(2_000, {"c": "1", "ours": "2", "bun": "3"}, {"ws": "no node"}, frames, rooms, [])
     many = Measured(10_000, one.versions, {}, frames, [], [])
-    return Run(QUICK, [one, many], [LagRound(0.5, 1, 6)])
+    return Run(QUICK, [one, many], [LagRound(0.5, 1, 6, 4)])
 
 
 def test_marks_are_met_or_missed() -> None:
@@ -152,6 +152,7 @@ def test_marks_are_met_or_missed() -> None:
     assert met["at_10000.ratio_to_c"] is True
     assert met["busy_room_ratio_to_bun"] is True and met["busy_room_ratio_to_bun_batched"] is False
     assert met["busy_room_p99_ms"] is True and met["loop_lag_p99_ms"] is False
+    assert met["loop_lag_own_p99_ms"] is True
     tree = found.figures.tree()
     assert tree["peers"]["bun"]["ratio_to_c"] == 1 and tree["ratio_to_bun"] == 1.1
     assert tree["busy_room_ratio_to_c_sends"] == 10 / (sum(BUSY.values()) * 10)

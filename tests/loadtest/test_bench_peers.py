@@ -104,6 +104,7 @@ async def test_what_ours_refuses_is_no_figure() -> None:
         assert await server.metric('liveserver_danmaku_units_total{fate="sampled"}') == 0
         late = await server.lag(0.1)
         assert late["samples"] > 0 and late["p50_ms"] <= late["p99_ms"]
+        assert late["own_p99_ms"] >= 0
         speaker.leave()
 
 

@@ -166,6 +166,8 @@ class Findings:
         self.figures.put("loop_lag_p50_ms", [one.p50 for one in run.lag])
         control = f"the same loop at rest: {rest.value:.1f} ms"
         self._mark("loop_lag_p99_ms", [one.p99 for one in run.lag], 5.0, control, "ms")
+        own = "of it, what the process itself worked"
+        self._mark("loop_lag_own_p99_ms", [one.own_p99 for one in run.lag], 5.0, own, "ms")
         self.notes.append(f"the loop's lag: {run.size.lag_sockets:,} sockets, a broadcast every 120 ms")
 
     def _mark(

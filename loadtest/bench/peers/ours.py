@@ -76,7 +76,7 @@ class Ours(Server):
         return speaker
 
     async def lag(self, seconds: float) -> dict[str, float]:
-        """Of the server's loop, meanwhile: ``p50_ms``, ``p99_ms``."""
+        """Of the server's loop, meanwhile: ``p50_ms``, ``p99_ms``, ``own_p99_ms``, ``samples``."""
         return await self._child.ask_line(str(seconds).encode())
 
     async def metric(self, name: str) -> float:
