@@ -7,10 +7,12 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
-from loadtest.bench.fanout import arguments
+from loadtest.bench.fanout import arguments, frames, rounds
 from loadtest.bench.fanout.cast import frame
 from loadtest.bench.fanout.frames import FrameRound
 from loadtest.bench.fanout.happenings import BUSY, Kind, plan
@@ -18,8 +20,11 @@ from loadtest.bench.fanout.lag import LagRound
 from loadtest.bench.fanout.report import Findings
 from loadtest.bench.fanout.rooms import RoomRound
 from loadtest.bench.fanout.rounds import QUICK, Measured, Run
+from loadtest.bench.fanout.stage import PeerLostError, Stage, on
 from loadtest.bench.figures import Figures
 from loadtest.bench.peers import all as peers
+from loadtest.bench.peers.ours import Ours
+from loadtest.bench.sink import SinkError
 from loadtest.report.model import Report, read
 from protocol.codec import CODECS
 
@@ -159,6 +164,35 @@ def test_marks_are_met_or_missed() -> None:
     assert tree["at_10000"]["peers"]["ours"]["frame_us"] == 11
     assert "NOT COMPARED at 2,000 sockets: ws: no node" in found.notes
     assert [line.values for line in found.plots[0].lines] == [[10, 10], [11, 11], [10, 10]]
+
+
+async def test_a_peer_that_is_lost_is_left_out_of_every_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = measured(11, 10).at[0]
+    del run.frames[2]  # the third is the one that is played here
+    stages = [cast(Stage, SimpleNamespace(name=name)) for name in ("c", "ours", "bun")]
+
+    async def play(left: list[Stage], turn: int, broadcasts: int) -> dict[str, FrameRound]:
+        if "bun" in {stage.name for stage in left}:
+            raise PeerLostError("bun", "2 of 5 sockets were lost")
+        return {stage.name: FrameRound(9, 0, 1, 1, 1) for stage in left}
+
+    monkeypatch.setattr(frames, "play", play)
+    said: list[str] = []
+    left = await rounds._round(run, stages, QUICK, ["frames"], 0, 1, said.append)
+    assert [stage.name for stage in left] == ["c", "ours"] and said == ["bun: 2 of 5 sockets were lost"]
+    found = Findings(Run(QUICK, [run], []))
+    assert "NOT COMPARED at 2,000 sockets: bun: 2 of 5 sockets were lost" in found.notes
+    assert not [mark.name for mark in found.marks if "bun" in mark.name]
+    assert set(found.figures.tree()["peers"]) == {"c", "ours"}
+
+
+def test_only_ours_ends_the_run_when_it_is_lost() -> None:
+    peer = cast(Stage, SimpleNamespace(name="ws", server=None))
+    with pytest.raises(PeerLostError, match="ws: gone"), on(peer):
+        raise SinkError("gone")
+    own = cast(Stage, SimpleNamespace(name="ours", server=Ours.__new__(Ours)))
+    with pytest.raises(SinkError), on(own):
+        raise SinkError("gone")
 
 
 def test_a_figure_stands_with_its_lowest_and_highest_round() -> None:

@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 
 from loadtest.bench.fanout.happenings import Happening, Kind
-from loadtest.bench.fanout.stage import Cost, Stage, turned
+from loadtest.bench.fanout.stage import Cost, Stage, Used, on, turned
 from loadtest.bench.pace import paced
 
 WARM: Final = 2
@@ -31,21 +31,34 @@ class FrameRound(msgspec.Struct, frozen=True):
 
 
 async def play(stages: list[Stage], turn: int, broadcasts: int) -> dict[str, FrameRound]:
-    """One round."""
+    """One round. ``PeerLostError`` names a peer that can't go on."""
     idle = await _idle(stages)
-    return {stage.name: await _of_one(stage, broadcasts, idle[stage.name]) for stage in turned(stages, turn)}
+    played = {}
+    for stage in turned(stages, turn):
+        with on(stage):
+            played[stage.name] = await _of_one(stage, broadcasts, idle[stage.name])
+    return played
 
 
 async def _idle(stages: list[Stage]) -> dict[str, float]:
     """All at once: the CPU each uses, per second in which none of them says anything. (A room of ours tells
     its counts once more after the last one has come.)"""
     for _ in range(REST_TRIES):
-        before = {stage.name: await stage.used() for stage in stages}
+        before = await _used(stages)
         await asyncio.sleep(IDLE_S)
-        rest = {stage.name: Cost.between(before[stage.name], await stage.used()) for stage in stages}
+        after = await _used(stages)
+        rest = {name: Cost.between(before[name], after[name]) for name in before}
         if not any(cost.frames for cost in rest.values()):
             return {name: cost.cpu_s / cost.seconds for name, cost in rest.items()}
     raise RestlessError(f"frames came in each of {REST_TRIES} looks at servers at rest")
+
+
+async def _used(stages: list[Stage]) -> dict[str, Used]:
+    used = {}
+    for stage in stages:
+        with on(stage):
+            used[stage.name] = await stage.used()
+    return used
 
 
 class RestlessError(Exception):

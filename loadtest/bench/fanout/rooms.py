@@ -37,7 +37,8 @@ class RoomRound(msgspec.Struct, frozen=True):
 async def play(
     stages: list[Stage], a_second: dict[Kind, int], seconds: int, turn: int, seed: int, *, both_ways: bool
 ) -> dict[str, RoomRound]:
-    """One round. ``both_ways``: who can be handed a tick's events at once is measured so, too."""
+    """One round. ``PeerLostError`` names a peer that can't go on. ``both_ways``: who can be handed a tick's
+    events at once is measured so, too."""
     planned = plan(a_second, seconds, seed * 1_000 + turn)
     ways: list[tuple[str, Stage, Cast]] = []
     for stage in stages:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -12,8 +12,8 @@ from loadtest.bench.fanout import frames, lag, rooms
 from loadtest.bench.fanout.frames import FrameRound
 from loadtest.bench.fanout.happenings import BUSY, QUIET
 from loadtest.bench.fanout.lag import LagRound
-from loadtest.bench.fanout.rooms import RoomRound
-from loadtest.bench.fanout.stage import Stage, company
+from loadtest.bench.fanout.rooms import BATCHED, RoomRound
+from loadtest.bench.fanout.stage import PeerLostError, Stage, company
 from loadtest.bench.peers.port import Where
 
 LAG_SOCKETS: Final = 5_000
@@ -45,6 +45,15 @@ class Measured(msgspec.Struct):
     frames: list[dict[str, FrameRound]]
     busy: list[dict[str, RoomRound]]
     quiet: list[dict[str, RoomRound]]
+
+    def without(self, name: str, why: str) -> None:
+        """Nothing is claimed against it, nor with it."""
+        self.missing[name] = why
+        for frame_round in self.frames:
+            frame_round.pop(name, None)
+        for room_round in (*self.busy, *self.quiet):
+            for way in (name, name + BATCHED):
+                room_round.pop(way, None)
 
 
 class Run(msgspec.Struct):
@@ -78,27 +87,55 @@ async def _measure(
 ) -> Measured:
     wanted = peers if "frames" in parts else [name for name in peers if name in ROOM_PEERS]
     async with company(wanted, where, say) as there:
+        versions = {name: stage.server.version for name, stage in there.stages.items()}
+        made = Measured(where.sockets, versions, there.missing, [], [], [])
         stages = list(there.stages.values())
-        made = Measured(
-            where.sockets,
-            {stage.name: stage.server.version for stage in stages},
-            there.missing,
-            [],
-            [],
-            [],
-        )
-        in_rooms = [stage for stage in stages if stage.name in ROOM_PEERS]
         for turn in range(size.rounds):
             say(f"{where.sockets:,} sockets: round {turn + 1} of {size.rounds}")
-            if "frames" in parts:
-                made.frames.append(await frames.play(stages, turn, size.broadcasts))
-            if "busy" in parts:
-                busy = await rooms.play(in_rooms, BUSY, size.busy_s, turn, seed, both_ways=True)
-                made.busy.append(busy)
-            if "quiet" in parts:
-                quiet = await rooms.play(in_rooms, QUIET, size.quiet_s, turn, seed, both_ways=False)
-                made.quiet.append(quiet)
+            stages = await _round(made, stages, size, parts, turn, seed, say)
         return made
+
+
+async def _round(
+    made: Measured,
+    stages: list[Stage],
+    size: Size,
+    parts: list[str],
+    turn: int,
+    seed: int,
+    say: Callable[[str], None],
+) -> list[Stage]:
+    """Who is still there after it. A part in which a peer was lost is played again, without him."""
+    plays: dict[str, Callable[[list[Stage]], Awaitable[None]]] = {
+        "frames": lambda left: _add(made.frames, frames.play(left, turn, size.broadcasts)),
+        "busy": lambda left: _add(
+            made.busy, rooms.play(_in_rooms(left), BUSY, size.busy_s, turn, seed, both_ways=True)
+        ),
+        "quiet": lambda left: _add(
+            made.quiet, rooms.play(_in_rooms(left), QUIET, size.quiet_s, turn, seed, both_ways=False)
+        ),
+    }
+    for part in [part for part in plays if part in parts]:
+        while True:
+            try:
+                await plays[part](stages)
+                break
+            except PeerLostError as lost:
+                say(str(lost))
+                made.without(lost.name, lost.why)
+                stages = [stage for stage in stages if stage.name != lost.name]
+    return stages
+
+
+T = TypeVar("T")
+
+
+async def _add(to: list[T], played: Awaitable[T]) -> None:
+    to.append(await played)
+
+
+def _in_rooms(stages: list[Stage]) -> list[Stage]:
+    return [stage for stage in stages if stage.name in ROOM_PEERS]
 
 
 async def _lag(size: Size, where: Where, say: Callable[[str], None]) -> list[LagRound]:

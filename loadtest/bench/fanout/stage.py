@@ -4,8 +4,8 @@ round, so they have to be there together."""
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Final, NamedTuple
 
 import msgspec
@@ -107,6 +107,26 @@ async def _stage(name: str, where: Where, outer: AsyncExitStack) -> Stage:
             made = Stage(name, server, listening, Each(server), batches)
         outer.push_async_callback(stack.pop_all().aclose)
         return made
+
+
+class PeerLostError(Exception):
+    """A peer that was there and is no more, or lost sockets: it isn't compared after all."""
+
+    def __init__(self, name: str, why: str) -> None:
+        super().__init__(f"{name}: {why}")
+        self.name = name
+        self.why = why
+
+
+@contextmanager
+def on(stage: Stage) -> Iterator[None]:
+    """What goes wrong with a peer in here is its own; with ours it ends the run."""
+    try:
+        yield
+    except (SinkError, OSError, EOFError, RuntimeError, TimeoutError) as error:
+        if isinstance(stage.server, Ours):
+            raise
+        raise PeerLostError(stage.name, str(error) or type(error).__name__) from error
 
 
 def turned(stages: list[Stage], turn: int) -> list[Stage]:

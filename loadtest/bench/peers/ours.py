@@ -101,9 +101,9 @@ async def store(core: int) -> AsyncIterator[EmbeddedValkey]:
 
 @asynccontextmanager
 async def process(where: Where, embedded: EmbeddedValkey, secret: str) -> AsyncIterator[Ours]:
-    settings = SETTINGS | {"redis_url": embedded.url, "secret": secret}
-    argv = [sys.executable, "-m", "loadtest.bench.peers.hub", orjson.dumps(settings).decode()]
-    child = await Child.run(argv, where.core)
+    settings = orjson.dumps(SETTINGS | {"redis_url": embedded.url}).decode()
+    argv = [sys.executable, "-m", "loadtest.bench.peers.hub", settings]
+    child = await Child.run(argv, where.core, {"LIVESERVER_SECRET": secret})  # others can't read it there
     try:
         port = (await child.answer())["port"]
         yield Ours(child, port, Tokens(TokenConfig(secret=secret)), embedded.url, embedded.pid)
