@@ -201,4 +201,10 @@ class Later(NamedTuple):
     reply: Callable[[asyncio.Future[Any]], Reply]
 
 
+async def decided(asked: Verdict | asyncio.Future[Verdict]) -> Verdict:
+    """What ``Stock.purchase`` answered, once it is known: for whoever has a task of his own to wait in.
+    Raises ``LedgerError``. Cancelled: an order not yet sent is withdrawn, a sent one may take effect."""
+    return asked if isinstance(asked, Verdict) else await asked
+
+
 Answer = Later | Awaitable[Reply | None] | Reply | Said | None

@@ -147,7 +147,7 @@ class Rooms:
     def join(self, session: Session, command: Join) -> Awaitable[None] | Said:
         """See ``commands.ports.Rooms.join``."""
         live = self._rooms.get(command.room)
-        if live is None or self._to_look_up(live):
+        if live is None or self._to_look_up(live) or _is_ahead(command, live):
             return self._join_later(session, command)
         self._enter(session, command, live, self._me(session, live, [], known=True))
         return SAID
@@ -156,6 +156,7 @@ class Rooms:
         live = await self.open(command.room)
         live.coming += 1
         try:
+            await self._hear_of(live, command)
             me = await self._looked_up(session, live)
         finally:
             live.coming -= 1
@@ -195,6 +196,16 @@ class Rooms:
         self._empty_beats.pop(command.room, None)
         if command.offset is None:
             live.entered()
+
+    async def _hear_of(self, live: LiveRoom, command: Join) -> None:
+        """Who comes from another process may have seen more than this one has heard by now: what he is told
+        must not lie before that."""
+        if _is_ahead(command, live) and command.epoch is not None and command.offset is not None:
+            try:
+                with store_errors(reading=True):
+                    await live.log.hear_of(command.epoch, command.offset)
+            except CommandError:
+                pass  # then by snapshot, and the beat heals
 
     def _to_look_up(self, live: LiveRoom) -> list[str]:
         """The sales in which a buyer may hold something."""
@@ -350,3 +361,9 @@ class Rooms:
             del self._empty_beats[room], self._rooms[room]
             live.close()
             self._tasks.start(self._relay.unsubscribe(room), name=f"unsubscribe {room}")
+
+
+def _is_ahead(command: Join, live: LiveRoom) -> bool:
+    """Has this client seen more of the room than we have?"""
+    view = live.view
+    return command.epoch == view.epoch and command.offset is not None and command.offset > view.offset

@@ -12,7 +12,9 @@ from .encoded import Variant
 
 
 class Writable(Protocol):
-    """What the hub needs of a socket to write to it."""
+    """What the hub needs of a socket to write to it: see ``edge.socket``."""
+
+    fd: int
 
     def write(self, frame: bytes) -> None: ...
 

@@ -18,6 +18,14 @@ class Figure(msgspec.Struct, frozen=True, omit_defaults=True):
     target_is: str = "at least"
     met: bool | None = None
 
+    def text(self) -> str:
+        """The median, and in brackets the lowest and the highest round."""
+        return f"{_short(self.value)} ({_short(self.low)}-{_short(self.high)})"
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
 
 def plain(rounds: Sequence[float]) -> Figure:
     """One that is there to be read beside the others: nothing is promised of it."""

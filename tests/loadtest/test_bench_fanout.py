@@ -103,6 +103,14 @@ def test_what_can_not_be_measured_is_refused(argument: str, value: str, says: st
     assert done.returncode == 2 and argument in done.stderr and says in done.stderr
 
 
+def test_without_a_compiler_nothing_is_measured(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "loadtest", "bench", "fanout", "--quick", "--parts", "lag"]
+    env = os.environ | {"PATH": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}
+    root = Path(__file__).parents[2]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=RUN_S_MAX, cwd=root, env=env)
+    assert done.returncode == 2 and "no C compiler on PATH" in done.stderr, done.stderr
+
+
 def test_a_second_has_what_it_should() -> None:
     planned = plan(BUSY, 3, seed=1)
     for second in range(3):
@@ -131,7 +139,7 @@ def measured(ours_us: float, bun_us: float) -> Run:
         return RoomRound(us, 10, 1_000, 50, 100, 0.2)
 
     frames = [{"c": of(10.0), "ours": of(ours_us), "bun": of(bun_us)} for _ in range(3)]
-    rooms = [{"ours": room(10), "bun": room(100), "bun_batched": room(8)}]
+    rooms = [{"ours": room(10), "bun": room(100), "bun_batched": room(8)} for _ in range(3)]
     one = Measured(2_000, {"c": "1", "ours": "2", "bun": "3"}, {"ws": "no node"}, frames, rooms, [])
     many = Measured(10_000, one.versions, {}, frames, [], [])
     return Run(QUICK, [one, many], [LagRound(0.5, 1, 6)])
@@ -146,6 +154,7 @@ def test_marks_are_met_or_missed() -> None:
     assert met["busy_room_p99_ms"] is True and met["loop_lag_p99_ms"] is False
     tree = found.figures.tree()
     assert tree["peers"]["bun"]["ratio_to_c"] == 1 and tree["ratio_to_bun"] == 1.1
+    assert tree["busy_room_ratio_to_c_sends"] == 10 / (sum(BUSY.values()) * 10)
     assert tree["at_10000"]["peers"]["ours"]["frame_us"] == 11
     assert "NOT COMPARED at 2,000 sockets: ws: no node" in found.notes
     assert [line.values for line in found.plots[0].lines] == [[10, 10], [11, 11], [10, 10]]

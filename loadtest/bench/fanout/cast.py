@@ -81,8 +81,9 @@ async def batched(server: Server) -> AsyncIterator[Batched]:
 class Ourselves(Cast):
     """People in a room: they comment, like, come in; its streamer adjusts the stock of a sale."""
 
-    def __init__(self, streamer: Speaker, speakers: dict[Kind, list[Speaker]]) -> None:
+    def __init__(self, streamer: Speaker, speakers: dict[Kind, list[Speaker]], sale_id: str) -> None:
         self._streamer = streamer
+        self._sale_id = sale_id
         self._speakers = speakers
         self._all = [streamer, *(one for some in speakers.values() for one in some)]
         self.listeners = len(self._all)
@@ -94,7 +95,8 @@ class Ourselves(Cast):
     async def happen(self, what: Happening, due_ns: int) -> None:
         if what.kind is Kind.STOCK:
             who = self._streamer
-            who.say(AdjustStock(id=who.new_id(), room=ROOM, sale_id="sale", item_id="jar", delta=-1))
+            sold = AdjustStock(id=who.new_id(), room=ROOM, sale_id=self._sale_id, item_id="jar", delta=-1)
+            who.say(sold)
             return
         speakers = self._speakers[what.kind]
         who = speakers[what.number % len(speakers)]
@@ -112,18 +114,20 @@ class Ourselves(Cast):
 
 
 @asynccontextmanager
-async def ourselves(server: Ours) -> AsyncIterator[Ourselves]:
-    streamer = await server.speaker("streamer", Role.STREAMER)
+async def ourselves(server: Ours, named: str = "") -> AsyncIterator[Ourselves]:
+    """``named``: before their names and what they sell, where several casts are in one room."""
+    streamer = await server.speaker(f"{named}streamer", Role.STREAMER)
     speakers = {
-        kind: [await server.speaker(f"{kind.name.lower()}-{number}") for number in range(count)]
+        kind: [await server.speaker(f"{named}{kind.name.lower()}-{number}") for number in range(count)]
         for kind, count in SPEAKERS.items()
     }
+    listing_id, sale_id = f"{named}chilli", f"{named}sale"
     jar = ItemDraft(item_id="jar", variant="jar", price_fen=990, stock=STOCK)
-    listing = ListingDraft(listing_id="chilli", title="chilli oil", items=[jar])
+    listing = ListingDraft(listing_id=listing_id, title="chilli oil", items=[jar])
     await streamer.ask(PublishListing(id=streamer.new_id(), room=ROOM, listing=listing))
-    sale = OpenSale(id=streamer.new_id(), room=ROOM, sale_id="sale", listing_id="chilli")
+    sale = OpenSale(id=streamer.new_id(), room=ROOM, sale_id=sale_id, listing_id=listing_id)
     await streamer.ask(sale)
-    cast = Ourselves(streamer, speakers)
+    cast = Ourselves(streamer, speakers, sale_id)
     try:
         yield cast
     finally:

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import os
-import time
 from typing import Final
 
 import msgspec
-import uvloop
-from rich.console import Console
 
-from loadtest import machine
 from loadtest.bench.fanout import rounds
 from loadtest.bench.fanout.arguments import PEERS
 from loadtest.bench.fanout.report import Findings
-from loadtest.bench.show import WIDTH, show
-from loadtest.report.model import Report, write
+from loadtest.bench.run import Found, run_bench
 
 PROSE: Final = """\
 One process of each server has a core; the sink, which only reads and counts, and whoever speaks have the \
@@ -26,11 +20,16 @@ its relay to a store whose process is on the other core and not in the figures.
 
 Frames: the same text goes to everybody at the same pace, and is one frame to each socket; the server's CPU, \
 less what it uses idle, per frame delivered. With ours that contains the comment's way in, its receipt, its \
-tick and the chunk for other processes. A busy room: 60 comments, 20 bursts of likes, 10 entries and 10 \
-stock changes a second, the budget lifted and nothing shed; with ours people really say, tap, come and go, \
-and a sale is really adjusted; others publish each event, or (batched) the frames that ours would make of a \
-tick's events. A quiet room: 2 comments and 1 entry a second. Delays run from the instant a comment was due \
-to the instant its frame was read."""
+tick and the chunk for other processes.
+
+A busy room: 60 comments, 20 bursts of likes, 10 entries and 10 stock changes a second, budget lifted and \
+nothing shed; with ours people really say, tap, come and go, and a sale is really adjusted; others publish \
+each event, or (batched) the frames that ours would make of a tick's events. Bun writes at once what several \
+publishes have left for a socket: where a broadcast takes longer than the time between two events it sends \
+less often than things happen, so the price of one send each is told too (busy_room_ratio_to_c_sends: a \
+hundred times the C loop's frame). A quiet room: 2 comments and 1 entry a second.
+
+Delays run from the instant a comment was due to the instant its frame was read."""
 
 
 def run(given: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
@@ -39,36 +38,20 @@ def run(given: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     if size.rounds < 1:
         parser.error("--rounds is at least 1")
     peers = [name for name in PEERS if name == "ours" or name in given.peers]
-    console, began_s, began_ms = Console(width=WIDTH), time.monotonic(), time.time_ns() // 1_000_000
-    busy_before = os.getloadavg()[0]
-
-    def say(text: str) -> None:
-        console.print(f"{time.monotonic() - began_s:6.1f} s  {text}", highlight=False)
-
-    cores = machine.cores()
-    measured = uvloop.run(rounds.run(size, peers, given.parts, given.seed, not given.no_install, say))
-    found = Findings(measured)
-    report = Report(
-        kind="bench",
-        name="fanout",
-        prose=PROSE,
-        command=_command(given, size),
-        commit=machine.commit(),
-        seed=given.seed,
-        machine=machine.facts(cores),
-        began_ms=began_ms,
-        seconds=round(time.monotonic() - began_s, 1),
-        ok=all(mark.met is not False for mark in found.marks),
-        marks=found.marks,
-        figures=found.figures.tree() | {"size": msgspec.to_builtins(size)},
-        plots=found.plots,
-        grids=found.grids,
-        notes=[*found.notes, f"load average before: {busy_before:.2f}"],
+    return run_bench(
+        "fanout",
+        PROSE,
+        _command(given, size),
+        given,
+        lambda say: rounds.run(size, peers, given.parts, given.seed, not given.no_install, say),
+        lambda measured: _found(measured, size),
     )
-    if given.json is not None:
-        write(report, given.json)
-    show(report, console)
-    return 0
+
+
+def _found(measured: rounds.Run, size: rounds.Size) -> Found:
+    made = Findings(measured)
+    figures = made.figures.tree() | {"size": msgspec.to_builtins(size)}
+    return Found(figures, made.marks, made.plots, made.grids, made.notes)
 
 
 def _size(given: argparse.Namespace) -> rounds.Size:

@@ -1,7 +1,8 @@
 """One frame to everybody, again and again: what a delivered frame costs the server's process.
 
-The same text goes to everybody at the same pace, slow enough for ours to make a tick of each. What a server
-uses while nothing is said is measured in the same round and taken off: its timers and beats are no frames.
+The same text goes to everybody at the same pace, slow enough for ours to make a tick of each (``pace``). What
+a server uses while nothing is said is measured in the same round and taken off: its timers and beats are no
+frames.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ import msgspec
 
 from loadtest.bench.fanout.happenings import Happening, Kind
 from loadtest.bench.fanout.stage import Cost, Stage, turned
+from loadtest.bench.pace import paced
 
-PERIOD_S: Final = 0.11  # longer than a tick
-PERIOD_S_PER_SOCKET: Final = 30e-6  # and than twice a broadcast: so each frame carries one comment
 WARM: Final = 2
-IDLE_S: Final = 1.5
+IDLE_S: Final = 1.0  # and the looks at each of the others
+REST_TRIES: Final = 8
 
 
 class FrameRound(msgspec.Struct, frozen=True):
@@ -36,23 +37,26 @@ async def play(stages: list[Stage], turn: int, broadcasts: int) -> dict[str, Fra
 
 
 async def _idle(stages: list[Stage]) -> dict[str, float]:
-    """All at once: the CPU each uses, per second."""
-    before = {stage.name: await stage.used() for stage in stages}
-    await asyncio.sleep(IDLE_S)
-    shares = {}
-    for stage in stages:
-        cpu_s, now_s = stage.server.cpu_s(), time.monotonic()
-        was = before[stage.name]
-        shares[stage.name] = (cpu_s - was.cpu_s) / (now_s - was.at_s)
-    return shares
+    """All at once: the CPU each uses, per second in which none of them says anything. (A room of ours tells
+    its counts once more after the last one has come.)"""
+    for _ in range(REST_TRIES):
+        before = {stage.name: await stage.used() for stage in stages}
+        await asyncio.sleep(IDLE_S)
+        rest = {stage.name: Cost.between(before[stage.name], await stage.used()) for stage in stages}
+        if not any(cost.frames for cost in rest.values()):
+            return {name: cost.cpu_s / cost.seconds for name, cost in rest.items()}
+    raise RestlessError(f"frames came in each of {REST_TRIES} looks at servers at rest")
+
+
+class RestlessError(Exception):
+    pass
 
 
 async def _of_one(stage: Stage, broadcasts: int, idle_share: float) -> FrameRound:
-    period_s = PERIOD_S + stage.sink.sockets * PERIOD_S_PER_SOCKET
-    await _say(stage, WARM, period_s)
+    await paced(lambda: _says(stage), WARM, stage.sink)
     before = await stage.used()
     await stage.sink.latency()
-    await _say(stage, broadcasts, period_s)
+    await paced(lambda: _says(stage), broadcasts, stage.sink)
     cost = Cost.between(before, await stage.used())
     delays = await stage.sink.latency()
     return FrameRound(
@@ -64,8 +68,5 @@ async def _of_one(stage: Stage, broadcasts: int, idle_share: float) -> FrameRoun
     )
 
 
-async def _say(stage: Stage, count: int, period_s: float) -> None:
-    for number in range(count):
-        comment = Happening(0.0, Kind.COMMENT, number)
-        await stage.cast.happen(comment, time.monotonic_ns())
-        await asyncio.sleep(period_s)
+async def _says(stage: Stage) -> None:
+    await stage.cast.happen(Happening(0.0, Kind.COMMENT, 0), time.monotonic_ns())

@@ -12,7 +12,6 @@ from loadtest.bench.fanout.happenings import Happening, Kind
 from loadtest.bench.fanout.stage import Stage
 from loadtest.bench.peers.ours import Ours
 
-SECONDS: Final = 3.0
 PERIOD_S: Final = 0.12
 
 
@@ -24,12 +23,12 @@ class LagRound(msgspec.Struct, frozen=True):
     p99: float
 
 
-async def play(stage: Stage) -> LagRound:
+async def play(stage: Stage, seconds: float) -> LagRound:
     assert isinstance(stage.server, Ours)
     await stage.used()
-    rest = await stage.server.lag(SECONDS / 3)
-    watching = asyncio.create_task(stage.server.lag(SECONDS))
-    for number in range(round(SECONDS / PERIOD_S)):
+    rest = await stage.server.lag(seconds / 3)
+    watching = asyncio.create_task(stage.server.lag(seconds))
+    for number in range(round(seconds / PERIOD_S)):
         await stage.cast.happen(Happening(0.0, Kind.COMMENT, number), time.monotonic_ns())
         await asyncio.sleep(PERIOD_S)
     busy = await watching

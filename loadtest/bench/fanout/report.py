@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from loadtest.bench.fanout.happenings import BUSY
 from loadtest.bench.fanout.rooms import BATCHED, RoomRound
 from loadtest.bench.fanout.rounds import Measured, Run
 from loadtest.bench.figures import Figures, ratios
@@ -100,6 +101,9 @@ class Findings:
                 self._mark(
                     f"{under}{kind}_ratio_to_{other}", ratios(cost["ours"], cost[other]), limit, control
                 )
+        if kind == "busy_room" and measured.frames and "c" in measured.frames[0]:
+            sends = [sum(BUSY.values()) * one["c"].frame_us for one in measured.frames]
+            self.figures.put(f"{under}busy_room_ratio_to_c_sends", ratios(cost["ours"], sends))
         self._delay(kind, measured, rounds, under)
         self.grids.append(self._room_grid(kind, measured, list(rounds[0]), under))
 
@@ -185,9 +189,4 @@ class Findings:
     def _text(self, name: str) -> str:
         if name not in self.figures:
             return ""
-        made = self.figures[name]
-        return f"{_short(made.value)} ({_short(made.low)}-{_short(made.high)})"
-
-
-def _short(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+        return self.figures[name].text()

@@ -29,10 +29,11 @@ class Size(msgspec.Struct, frozen=True):
     broadcasts: int  # of a round
     busy_s: int
     quiet_s: int
+    lag_s: float
 
 
-FULL: Final = Size([2_000, 10_000], LAG_SOCKETS, 5, 12, 4, 6)
-QUICK: Final = Size([200], 200, 2, 5, 1, 2)
+FULL: Final = Size([2_000, 10_000], LAG_SOCKETS, 5, 12, 4, 6, 3.0)
+QUICK: Final = Size([200], 200, 2, 4, 1, 1, 0.9)
 
 
 class Measured(msgspec.Struct):
@@ -106,5 +107,5 @@ async def _lag(size: Size, where: Where, say: Callable[[str], None]) -> list[Lag
         rounds = []
         for turn in range(size.rounds):
             say(f"the loop's lag: round {turn + 1} of {size.rounds}")
-            rounds.append(await lag.play(stage))
+            rounds.append(await lag.play(stage, size.lag_s))
         return rounds
