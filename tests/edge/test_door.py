@@ -364,6 +364,8 @@ async def test_a_crowd_waits_its_turn_and_nobody_is_lost(edge: Edge) -> None:
         if number != 7:
             assert (await raw.answer()).status == 101
             assert await raw.frame() == (PONG, b"%d" % number, True, False)
+            raw.say(frame(PING, b"later"))
+            assert await raw.frame() == (PONG, b"later", True, False)
     said = {int(payload[1:-1]) for payload in edge.owner.payloads}
     assert said | {7} == set(range(40))
     assert len(edge.serving.front.turnstile) == 0

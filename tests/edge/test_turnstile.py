@@ -57,6 +57,19 @@ async def test_nobody_overtakes_who_waits() -> None:
     assert came == ["waited", "came later"]
 
 
+async def test_nor_does_one_who_comes_along_with_who_waited() -> None:
+    turnstile, came = Turnstile(slice_s=0.0005), []
+    turnstile.enter(lambda: busy(0.001))
+
+    def with_companion() -> None:
+        turnstile.enter(lambda: came.append("companion"))
+
+    turnstile.enter(with_companion)
+    turnstile.enter(lambda: came.append("waited"))
+    await until_through(turnstile)
+    assert came == ["waited", "companion"]
+
+
 async def test_each_turn_has_its_own_time() -> None:
     turnstile = Turnstile(slice_s=0.001)
     for _ in range(5):
