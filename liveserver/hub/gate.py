@@ -21,7 +21,7 @@ import structlog
 
 from liveserver.commands import authenticate
 from liveserver.commands.dispatch import dispatch
-from liveserver.commands.ports import Context, Later
+from liveserver.commands.ports import Context, Later, Said
 from liveserver.commands.session import Session
 from liveserver.core.clock import Clock
 from liveserver.core.identity import Identity
@@ -69,8 +69,8 @@ class Gate:
         self._boot = secrets.token_urlsafe(6)
         self._opened = itertools.count(1)
         self.draining = False
-        self._elsewhere = False  # while draining: is somebody else there for who comes?
         self.admitting = True  # False while everything here is late: see ``core.ladder``
+        self._elsewhere = False  # while draining: is somebody else there for who comes?
         self.context: Context  # set by ``use``: the handlers' world needs us, and we need it
         self.rooms: Rooms
 
@@ -146,7 +146,9 @@ class Gate:
         if isinstance(answer, Later):
             answer.asked.add_done_callback(partial(self._asked, session, command, answer))
             return
-        if isinstance(answer, ReplyBase):
+        if isinstance(answer, Said):
+            session.in_flight -= 1
+        elif isinstance(answer, ReplyBase):
             session.in_flight -= 1
             session.reply(answer)
         elif answer is not None:  # None: said later, by the room's tick
@@ -278,6 +280,7 @@ class Gate:
 
     def seat(self, session: Session, cursor: int) -> Seat:
         socket = self._sockets[session]
+        socket.show_fd()
         seat = Seat(session, socket, Variant(socket.codec, socket.deflate), cursor)
         if socket.paused:
             seat.state = SeatState.PAUSED
