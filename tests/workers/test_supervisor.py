@@ -19,6 +19,7 @@ from protocol.close import Close
 from protocol.codec import JSON
 from protocol.commands import Join, UpdateListing
 from protocol.replies import Bye, Done
+from tests.edge.peers import request
 from tests.end_to_end.raw import Raw
 from tests.end_to_end.shop import list_oil
 from tests.end_to_end.test_slow import connect_small, items
@@ -169,13 +170,15 @@ async def test_a_worker_that_does_not_end_in_time_is_killed(
 async def test_a_worker_that_drains_says_that_it_is_not_ready(
     tmp_path: Path, valkey: Redis, valkey_url: str
 ) -> None:
-    """To whoever has a connection to it still; its successor is ready by then."""
+    """To whoever has a connection to it still; its successor is ready by then. Who was just about to shake
+    hands with it is let in, and told where to go."""
     options = ("--drain-seconds", "20")
     async with (
         asyncio.timeout(LIMIT_S),
         Served(tmp_path, 1, *options, LIVESERVER_REDIS_URL=valkey_url) as served,
     ):
         kept = await asyncio.open_connection(*served.host_port)
+        hesitant = await asyncio.open_connection(*served.host_port)
         assert (await ready(*kept))[0] == 200
         mute = await connect_small(served.url, served.mint("viewer", "mute"))
         mute.transport.pause_reading()  # it holds the drain up: it answers no close frame
@@ -184,6 +187,10 @@ async def test_a_worker_that_drains_says_that_it_is_not_ready(
         while status == 200:
             status, said = await ready(*kept)
         assert (status, "draining" in said) == (503, True)
+        hesitant[1].write(request())
+        assert b" 101 " in await hesitant[0].readline()
+        assert b'"bye"' in await hesitant[0].read(-1)
+        hesitant[1].close()
         assert (await served.get("/readyz"))[0] == 200
         await served.until(lambda: "every worker is relieved" in served.log)
         kept[1].close()
