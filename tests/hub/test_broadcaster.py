@@ -11,6 +11,7 @@ import pytest
 from liveserver.commands.session import Session
 from liveserver.core.limits import SessionRates
 from liveserver.core.rate import SessionLimits
+from liveserver.edge.socket import NO_FD
 from liveserver.hub import broadcaster as b
 from liveserver.hub.encoded import Encoded, Variant
 from liveserver.hub.seats import Seat, Seats, SeatState
@@ -23,6 +24,8 @@ PLAIN = Variant(JSON, False)
 class Pen:
     """Writes down what is written, and may do something at a certain write."""
 
+    fd = NO_FD
+
     def __init__(self, log: list[tuple[str, bytes]], name: str) -> None:
         self.log = log
         self.name = name
@@ -31,6 +34,8 @@ class Pen:
     def write(self, frame: bytes) -> None:
         self.log.append((self.name, frame))
         self.then()
+
+    say = write
 
 
 def seat(log: list[tuple[str, bytes]], name: str, variant: Variant = PLAIN, cursor: int = 0) -> Seat:
