@@ -140,7 +140,7 @@ async def test_a_connection_that_its_join_has_filled_is_passed_over() -> None:
 async def test_a_room_that_cannot_be_written_to_shows_less() -> None:
     connection = Full(room_for=1_000)
     world = World(connection, "r1")
-    await world.rooms.join(connection.session, Join(id="j", room="r1"))
+    world.join(connection.session, Join(id="j", room="r1"))
     live = world.rooms.held("r1")
     assert live is not None
     for paused, percent in ((False, 100), (True, 50)):
