@@ -31,6 +31,8 @@ from protocol.close import Close
 from protocol.codec import Codec
 from protocol.errors import NotOurs
 
+NO_FD = -1
+CORKED_BYTES_MAX = 16 * 1024  # of one frame: a larger one is shared, and joining it would copy it
 CORKED_MAX = 16  # frames of ours that wait for the end of a read: beyond, whether he reads shows too late
 
 log = logging.getLogger(__name__)
@@ -53,11 +55,16 @@ class Socket(asyncio.Protocol):
 
     ``write(frame)`` is the transport's own ``write``: the bytes of one complete frame, in order, never
     blocking. It may call ``owner.paused`` before it returns.
+
+    ``fd`` is the connection's file descriptor, once ``show_fd`` was called, while nothing waits in the
+    transport's buffer and the socket is open; else ``NO_FD``. Who has one frame for a crowd may ``os.write``
+    it there, at once; what the kernel didn't take of it must go to ``write``, before anything else does.
     """
 
     __slots__ = (
         "_connections",
         "_corked",
+        "_fd",
         "_gone",
         "_keepalive",
         "_owed_pong",
@@ -71,6 +78,7 @@ class Socket(asyncio.Protocol):
         "closed",
         "codec",
         "deflate",
+        "fd",
         "heard_ms",
         "paused",
         "pinged_ms",
@@ -99,6 +107,7 @@ class Socket(asyncio.Protocol):
         self.session: object | None = None
         self.paused = False
         self.closed = False
+        self.fd = self._fd = NO_FD
         self.close_code = 0  # of the close decided first; 0: none yet
         self.heard_ms = keepalive.now_ms  # of the last bytes from the peer, as the keepalive's beat has it
         self.pinged_ms = 0
@@ -132,7 +141,17 @@ class Socket(asyncio.Protocol):
 
     def send(self, payload: bytes) -> None:
         """One message of ours, framed uncompressed."""
-        self._say(frame_bytes(payload, text=self.codec.text, deflate=False))
+        self.say(frame_bytes(payload, text=self.codec.text, deflate=False))
+
+    def say(self, frame: bytes) -> None:
+        """One complete frame for this peer alone, in order; it leaves with the others of this read."""
+        if self._corked is None or len(frame) > CORKED_BYTES_MAX:
+            self._uncork()
+            self.write(frame)
+            return
+        self._corked.append(frame)
+        if len(self._corked) >= CORKED_MAX:
+            self._uncork()
 
     def close(self, code: Close, reason: str = "") -> None:
         """Say why and go: close frame now, the peer's awaited for two seconds, then cut. Closing what is
@@ -149,6 +168,14 @@ class Socket(asyncio.Protocol):
             log.debug("aborted %s: %s", self.peer, reason)
         self._ended(code)
         self._transport.abort()
+
+    def show_fd(self) -> None:
+        """From now on ``fd`` is told. Not from the start: an idle connection needn't have what it costs."""
+        kernel = self._transport.get_extra_info("socket")
+        if kernel is not None and not self.closed:
+            self._fd = kernel.fileno()
+            if not self.paused:
+                self.fd = self._fd
 
     def unsent_bytes(self) -> int:
         """What was written and has not reached the peer: in our buffer, and in the kernel's if it tells."""
@@ -186,6 +213,7 @@ class Socket(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self.paused = True
+        self.fd = NO_FD
         self._keepalive.paused(self)
         if not self.closed:
             self._tell(self._owner.paused)
@@ -194,6 +222,7 @@ class Socket(asyncio.Protocol):
         self.paused = False
         self._keepalive.drained(self)
         if not self.closed:
+            self.fd = self._fd
             pong, self._owed_pong = self._owed_pong, b""
             self.write(pong)  # writing nothing is nothing
             if not self.paused:
@@ -224,6 +253,7 @@ class Socket(asyncio.Protocol):
             self.closed = True
             self.close_code = int(code)
             self.write = _dropped
+            self.fd = NO_FD
             self._keepalive.closing(self)
 
     def _tell(self, report: Callable[[Socket], None]) -> None:
@@ -271,21 +301,13 @@ class Socket(asyncio.Protocol):
         if self.paused:
             self._owed_pong = pong_bytes(ping.payload)
         else:
-            self._say(pong_bytes(ping.payload))
+            self.say(pong_bytes(ping.payload))
 
     def _close_heard(self, his: Closing) -> None:
         """The answer to ours, or his own, which is answered."""
         if not self.closed:
             self._goodbye(echo_bytes(his.payload), his.code)
         self._half_close()
-
-    def _say(self, frame: bytes) -> None:
-        if self._corked is None:
-            self.write(frame)
-            return
-        self._corked.append(frame)
-        if len(self._corked) >= CORKED_MAX:
-            self._uncork()
 
     def _uncork(self) -> None:
         if self._corked:

@@ -12,9 +12,15 @@ from .encoded import Variant
 
 
 class Writable(Protocol):
-    """What the hub needs of a socket to write to it."""
+    """What the hub needs of a socket to write to it: see ``edge.socket``."""
+
+    fd: int
 
     def write(self, frame: bytes) -> None: ...
+
+    def say(self, frame: bytes) -> None:
+        """In order with the replies of the read that is worked through, if one is."""
+        ...
 
 
 class SeatState(IntEnum):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Sequence
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -34,11 +35,12 @@ class Speaker:
         self._refused = b""
         self.frames = 0
 
-    async def enter(self, room: str) -> None:
+    async def enter(self, rooms: Sequence[str]) -> None:
         where = urlsplit(self._url)
         await self._wire.open(where.hostname or "", where.port or 0)
         self._wire.start()
-        await self.ask(Join(id=self.new_id(), room=room))
+        for room in rooms:
+            await self.ask(Join(id=self.new_id(), room=room))
 
     def say(self, command: Command) -> None:
         """Its answer is only looked at for a refusal, which the next call raises."""

@@ -14,10 +14,24 @@ from types import ModuleType
 from typing import Final
 
 from loadtest import machine
+from loadtest.bench.fanout import arguments as fanout
+from loadtest.bench.flood import arguments as flood
+from loadtest.bench.growth import arguments as growth
+from loadtest.bench.handshake import arguments as handshake
+from loadtest.bench.inbound import arguments as inbound
+from loadtest.bench.memory import arguments as memory
 from loadtest.bench.stock import arguments as stock
 
 HELP: Final = "measure the server on this machine"
-BENCHES: Final[dict[str, ModuleType]] = {"stock": stock}
+BENCHES: Final[dict[str, ModuleType]] = {
+    "fanout": fanout,
+    "handshake": handshake,
+    "memory": memory,
+    "inbound": inbound,
+    "flood": flood,
+    "growth": growth,
+    "stock": stock,
+}
 
 
 def add(parser: argparse.ArgumentParser) -> None:

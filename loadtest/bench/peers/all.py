@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from loadtest.bench.peers import bun, floor, nats, nchan, ours, websockets, ws
+from loadtest.bench.peers import bun, centrifugo, floor, nats, nchan, ours, websockets, ws
 from loadtest.bench.peers.port import Peer
 
 PEERS: Final[dict[str, Peer]] = {
@@ -15,4 +15,5 @@ PEERS: Final[dict[str, Peer]] = {
     "ws": ws.start,
     "websockets": websockets.start,
     "nats": nats.start,
+    "centrifugo": centrifugo.start,
 }

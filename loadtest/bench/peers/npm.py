@@ -45,5 +45,5 @@ async def _run(argv: list[str], name: str) -> None:
             process.kill()
             await process.wait()
     if process.returncode != 0:
-        last = said.decode(errors="replace").strip().splitlines()[-1:]
-        raise NotComparedError(f"npm install {name} failed: {''.join(last)}")
+        lines = [line for line in said.decode(errors="replace").strip().splitlines() if "://" not in line]
+        raise NotComparedError(f"npm install {name} failed: {''.join(lines[-1:])}")

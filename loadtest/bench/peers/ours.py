@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -49,9 +49,14 @@ class Ours(Server):
         now_ms = time.time_ns() // 1_000_000
         return self._tokens.mint(user, role, ["*"], now_ms=now_ms, ttl_ms=TOKEN_MS, name=user)
 
-    def records(self, count: int, room: str = ROOM, first: int = 0) -> Iterator[Record]:
-        """Each a viewer with a token of his own, in the room."""
+    def records(self, count: int) -> Iterator[Record]:
+        return self.viewers(count)
+
+    def viewers(self, count: int, first: int = 0, rooms: int = 1) -> Iterator[Record]:
+        """Each with a token of his own, in the room; with several they sit in ``bench-0``, ``bench-1`` …
+        by turns."""
         for number in range(first, first + count):
+            room = ROOM if rooms == 1 else f"{ROOM}-{number % rooms}"
             request = upgrade(
                 "/v1/live",
                 self.port,
@@ -64,10 +69,10 @@ class Ours(Server):
     async def publish(self, payload: bytes) -> None:
         raise NotImplementedError("a room of ours says what happens in it, not what it is handed")
 
-    async def speaker(self, user: str, role: Role = Role.VIEWER, room: str = ROOM) -> Speaker:
-        """Somebody in the room who speaks."""
+    async def speaker(self, user: str, role: Role = Role.VIEWER, rooms: Sequence[str] = (ROOM,)) -> Speaker:
+        """Somebody in the rooms who speaks."""
         speaker = Speaker(f"ws://{HOST}:{self.port}/v1/live", self.mint(user, role), CODEC)
-        await speaker.enter(room)
+        await speaker.enter(rooms)
         return speaker
 
     async def lag(self, seconds: float) -> dict[str, float]:
