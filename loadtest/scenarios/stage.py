@@ -186,12 +186,12 @@ class Stage:
         return tally
 
     async def _settled(self) -> Tally:
-        """Stock may still change (holds end), and its frame be on the way to some: a room is divided only if it
-        stays so."""
+        """Stock may still change (holds end), and its frame be on the way to some: a room is divided only if
+        it stays so."""
         for _ in range(LOOKS_MAX):
-            await self.settle()
+            missing = await self.settle(SETTLE_S_MAX)
             tally = await self.report()
-            if not tally.divided_rooms:
+            if missing or not tally.divided_rooms:
                 break
             await asyncio.sleep(LOOK_AGAIN_S)
         return tally
