@@ -2,7 +2,7 @@
 
 Viewers arrive in bursts as recorded ones do. A recording plays, superposed to the size of the room. The
 streamer explains, and opens two flash sales; half the room taps within a second and a half, while some lose
-their connection in the very rush. What was held is paid, as far as two hundred of each sale. Everybody ends
+their connection in the very rush. What was held is paid, as far as one hundred of each sale. Everybody ends
 with the same room, everybody has his one answer, and the ledger proves both sales.
 """
 
@@ -23,7 +23,7 @@ VIEWERS_A_UNIT: Final = 10
 VIEWERS_A_COPY: Final = 100
 WANDERERS_SHARE: Final = 25
 RUSH_S: Final = 1.5
-PAID_MAX: Final = 200
+PAID_MAX: Final = 100
 HOLD_MS: Final = 600_000
 P99_MS_MAX: Final = 150
 STAMP_EVERY: Final = 5

@@ -32,6 +32,8 @@ from loadtest.swarm.tokens import mint
 SAMPLE_S: Final = 1.0
 SAMPLES_MAX: Final = 24 * 3_600
 SETTLE_S_MAX: Final = 30.0
+LOOKS_MAX: Final = 20
+LOOK_AGAIN_S: Final = 0.25
 TOKEN_TTL_S: Final = 24 * 3_600
 MARGIN_S: Final = 400.0  # what a scenario may take beyond its phases
 
@@ -169,8 +171,7 @@ class Stage:
 
     async def closing(self) -> Tally:
         """Everybody settles, is counted and goes; the server is verified and drained; the common marks."""
-        await self.settle(SETTLE_S_MAX)
-        tally = await self.report()
+        tally = await self._settled()
         refused = self.staff.refused if self._staffed else []
         verified, *_ = await asyncio.gather(self.house.verify(), *(swarm.all("go") for swarm in self.swarms))
         self.figures["ledger"] = verified.said
@@ -182,6 +183,17 @@ class Stage:
         self.marks.law("ledger verify's exit code", verified.code, "exactly", 0)
         self.marks.law("servers that ended with another code than 0", sum(map(bool, codes)), "exactly", 0)
         self._draw(tally)
+        return tally
+
+    async def _settled(self) -> Tally:
+        """Stock may still change (holds end), and its frame be on the way to some: a room is divided only if
+        it stays so."""
+        for _ in range(LOOKS_MAX):
+            missing = await self.settle(SETTLE_S_MAX)
+            tally = await self.report()
+            if missing or not tally.divided_rooms:
+                break
+            await asyncio.sleep(LOOK_AGAIN_S)
         return tally
 
     async def abandon(self) -> None:
@@ -220,6 +232,7 @@ class Stage:
         )
         marks.law("what the streamer was refused", len(refused), "exactly", 0, note="; ".join(refused[:2]))
         self.notes += tally.broken_details
+        self.notes += [f"{room} ended as {dict(tally.rooms[room].most_common(3))}" for room in divided[:3]]
         self.figures["swarm"] = {**sums, **{name: dict(each) for name, each in tally.counters.items()}}
 
     def _draw(self, tally: Tally) -> None:

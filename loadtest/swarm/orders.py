@@ -6,7 +6,8 @@ done, with a map.
     move      whoever connects from here on goes to {host, port}
     phase     delays from here on belong to ``name``
     chat      play a recording: {seconds, copies, of, part, group?, stamp_every?, room?}
-    flood     the recording's own comments, so many a second: {seconds, per_s, group?, seed}
+    flood     the recording's own comments, so many a second: {seconds, per_s, group?, seed, stamp_every?};
+              with ``unique`` none is equal to another, so none is merged
     trade     pings and purchases one by one at random moments: {seconds, per_s, group?, sale?, item?}
     buy       each buys once, at a random moment: {group?, sale, item, quantity?, over_s, share?}
     cut       all connections of a group are lost at once: {group?, jitter?}
@@ -108,6 +109,7 @@ async def flood(herd: Herd, order: dict[str, Any]) -> dict[str, Any]:
     texts = [each.text for each in recorded if each.kind == "danmaku"]
     turns = deque(herd.of(order.get("group", "")))
     per_s, seconds = float(order["per_s"]), float(order["seconds"])
+    stamp_every = order.get("stamp_every", 0)
     loop = asyncio.get_running_loop()
     began, said, unsaid = loop.time(), 0, 0
     while (passed_s := loop.time() - began) < seconds:
@@ -117,7 +119,11 @@ async def flood(herd: Herd, order: dict[str, Any]) -> dict[str, Any]:
                 unsaid += 1
             else:
                 said += 1
-                viewer.say(draw.choice(texts))
+                text = draw.choice(texts)
+                if order.get("unique"):
+                    text = f"{text[:60]} {herd.index}.{said}"
+                stamp = stamp_every and said % stamp_every == 0
+                viewer.say(stamped(text[:80], herd.now_us()) if stamp else text)
         await asyncio.sleep(FLOOD_STEP_S)
     return {"said": said, "unsaid": unsaid, "seconds": loop.time() - began}
 

@@ -119,7 +119,16 @@ class Swarm:
         )
         return sum(each["said"] for each in said)
 
-    async def flood(self, seconds: float, *, per_s: float, seed: int, group: str = "") -> tuple[int, float]:
+    async def flood(
+        self,
+        seconds: float,
+        *,
+        per_s: float,
+        seed: int,
+        group: str = "",
+        unique: bool = False,
+        stamp_every: int = 0,
+    ) -> tuple[int, float]:
         """So many comments a second in all; how many were said, and in how many seconds."""
         said = await asyncio.gather(
             *(
@@ -130,6 +139,8 @@ class Swarm:
                     per_s=per_s / len(self._workers),
                     seed=seed + part,
                     group=group,
+                    unique=unique,
+                    stamp_every=stamp_every,
                 )
                 for part, worker in enumerate(self._workers)
             )
