@@ -21,9 +21,13 @@ from liveserver.commands.session import Session
 from liveserver.core.clock import Clock
 from liveserver.edge.socket import Socket
 from protocol.close import Close
+from protocol.limits import SPREAD_MS_MAX
 from protocol.replies import Bye
 
-RETRY_MS, SPREAD_MS = 200, 2_000  # the window clients come back in
+RETRY_MS, SPREAD_MS_MIN = 200, 2_000  # the window clients come back in: so long after, so widely spread
+RETURNS_PER_S = (
+    2_000  # Measured: half of what a core lets in with token and join, on a machine that sells too
+)
 WITHIN_MS = 7_000
 OWED_MS_MAX = 3_000
 WAVES_MS_MAX = 2_000
@@ -51,11 +55,12 @@ async def drain(sockets: Mapping[Session, Socket], clock: Clock, *, within_ms: i
     unanswered = sum(session.in_flight for session in sockets)
 
     told = 0
+    spread_ms = spread_ms_of(len(sockets))
     waves_left = max(1, min(WAVES_MS_MAX, phase_ms) // WAVE_MS)
     while sockets and clock.now_ms() < began_ms + within_ms:
         here = [(session, socket) for session, socket in sockets.items() if not socket.closed]
         for session, socket in islice(here, max(WAVE_SESSIONS_MIN, -(-len(here) // waves_left))):
-            _goodbye(session, socket, clock.now_ms())
+            _goodbye(session, socket, clock.now_ms(), spread_ms)
             told += 1
         waves_left = max(1, waves_left - 1)
         await clock.sleep_ms(WAVE_MS)
@@ -66,6 +71,11 @@ async def drain(sockets: Mapping[Session, Socket], clock: Clock, *, within_ms: i
     return Drained(told, unanswered, len(left))
 
 
-def _goodbye(session: Session, socket: Socket, now_ms: int) -> None:
-    session.reply(Bye(t=now_ms, reason="restart", reconnect=True, retry_ms=RETRY_MS, spread_ms=SPREAD_MS))
+def spread_ms_of(sessions: int) -> int:
+    """How wide a crowd of so many is spread, so that whoever takes it in is not overrun."""
+    return min(SPREAD_MS_MAX, max(SPREAD_MS_MIN, sessions * 1_000 // RETURNS_PER_S))
+
+
+def _goodbye(session: Session, socket: Socket, now_ms: int, spread_ms: int) -> None:
+    session.reply(Bye(t=now_ms, reason="restart", reconnect=True, retry_ms=RETRY_MS, spread_ms=spread_ms))
     socket.close(Close.GOING_AWAY, "restart")

@@ -21,7 +21,7 @@ from liveserver.core.conservation import Conservation
 from liveserver.core.counts import Counts
 from liveserver.core.danmaku import DanmakuPool, Offered
 from liveserver.core.decide import decide_sale
-from liveserver.core.limits import USER_LINES_PER_S
+from liveserver.core.limits import RIDE_MS, USER_LINES_PER_S
 from liveserver.core.recent import RecentDanmaku
 from liveserver.core.room import Room
 from liveserver.core.stock_board import StockBoard
@@ -89,6 +89,7 @@ class LiveRoom:
         self.sharing = Sharing(budget_per_s, self._pool.budget, clock.now_ms())
         self._tick = Tick()
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_ms = 0  # when it is due
         self._buyers: dict[str, None] = {}
         self._learned: dict[str, StockView] = {}  # from the ledger, since the last chunk
         self._notices: list[Personal] = []
@@ -120,7 +121,7 @@ class LiveRoom:
 
     def entered(self) -> None:
         self._pool.entered(1)
-        self.want_tick()
+        self._ride_along()
 
     def add_likes(self, taps: int) -> None:
         self.likes += taps
@@ -186,7 +187,7 @@ class LiveRoom:
             not known or before != (self.counts.viewers, self.counts.likes)
         ):
             self.delivery.state_moved()
-            self.want_tick()
+            self._ride_along()
 
     def _show_stock(self, stock: Stock) -> None:
         if self.board.offer(stock):
@@ -257,13 +258,25 @@ class LiveRoom:
     # -- the tick --------------------------------------------------------------------------------------
 
     def want_tick(self) -> None:
-        self._tick.wanted()
-        if self._timer is None:
-            now_ms = self.clock.now_ms()
-            due_ms = self._tick.next_due(now_ms)
-            if due_ms is not None:
-                delay_s = max(0.0, (due_ms - now_ms) / 1000)
-                self._timer = asyncio.get_running_loop().call_later(delay_s, self._on_timer)
+        if not self._tick.is_urgent:  # else the timer is set, or the end of the broadcast sets it
+            self._tick.wanted()
+            self._set_timer()
+
+    def _ride_along(self) -> None:
+        """A number has changed: with the next frame, or alone if none comes soon."""
+        self._tick.wanted_by(self.clock.now_ms() + RIDE_MS)
+        self._set_timer()
+
+    def _set_timer(self) -> None:
+        now_ms = self.clock.now_ms()
+        due_ms = self._tick.next_due(now_ms)
+        if due_ms is None or (self._timer is not None and self._timer_ms <= due_ms):
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        delay_s = (due_ms - now_ms) / 1000
+        self._timer_ms = due_ms
+        self._timer = asyncio.get_running_loop().call_later(delay_s, self._on_timer)
 
     def _on_timer(self) -> None:
         self._timer = None
@@ -326,8 +339,7 @@ class LiveRoom:
 
     def _after_broadcast(self) -> None:
         self._tick.finished(self.clock.now_ms())
-        if self._tick.is_wanted:
-            self.want_tick()
+        self._set_timer()
 
     def full_state(self) -> State:
         """Everything a session must know that skipped frames, or has just come."""

@@ -85,3 +85,34 @@ def test_never_busy_for_more_than_half_of_the_time(steps: list[tuple[int, int]])
         busy_ms = took_ms
         broadcast(tick, due_ms, took_ms)
         now_ms = due_ms + took_ms
+
+
+def test_what_rides_along_waits_for_a_frame_and_goes_alone_if_none_comes() -> None:
+    tick = Tick()
+    tick.wanted_by(NOW_MS + 500)
+    tick.wanted_by(NOW_MS + 700)
+    assert tick.is_wanted
+    assert tick.next_due(NOW_MS) == NOW_MS + 500
+    assert tick.next_due(NOW_MS + 600) == NOW_MS + 600
+    tick.wanted()
+    assert tick.next_due(NOW_MS) == NOW_MS, "a comment goes at once, and takes it along"
+    broadcast(tick, NOW_MS)
+    assert not tick.is_wanted
+
+
+def test_what_rides_along_keeps_to_the_period() -> None:
+    tick = Tick()
+    tick.wanted()
+    broadcast(tick, NOW_MS, took_ms=200)
+    tick.wanted_by(NOW_MS + 250)
+    assert tick.next_due(NOW_MS + 201) == NOW_MS + 400
+
+
+def test_what_comes_to_ride_along_while_a_broadcast_runs_is_not_forgotten() -> None:
+    tick = Tick()
+    tick.wanted()
+    tick.started(NOW_MS)
+    tick.wanted_by(NOW_MS + 500)
+    assert tick.next_due(NOW_MS + 600) is None
+    tick.finished(NOW_MS + 10)
+    assert tick.next_due(NOW_MS + 10) == NOW_MS + 500

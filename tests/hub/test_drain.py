@@ -12,8 +12,17 @@ from liveserver.commands.session import Session
 from liveserver.core.limits import SessionRates
 from liveserver.core.rate import SessionLimits
 from liveserver.edge.socket import Socket
-from liveserver.hub.drain import LOOK_MS, WAVE_MS, WAVE_SESSIONS_MIN, WAVES_MS_MAX, Drained, drain
+from liveserver.hub.drain import (
+    LOOK_MS,
+    WAVE_MS,
+    WAVE_SESSIONS_MIN,
+    WAVES_MS_MAX,
+    Drained,
+    drain,
+    spread_ms_of,
+)
 from protocol.close import Close
+from protocol.limits import SPREAD_MS_MAX
 from protocol.replies import Bye, Notice, Reply
 from tests.clock import ManualClock
 
@@ -112,6 +121,19 @@ async def test_many_go_in_waves_and_all_of_them_in_time(hall: Hall) -> None:
     assert len(times) > 20, "spread"
     assert max(times.values()) <= MANY // 20
     assert max(times) <= WAVES_MS_MAX
+
+
+async def test_a_large_crowd_is_told_to_come_back_over_a_longer_time(hall: Hall) -> None:
+    for _ in range(MANY * 5):
+        hall.comes()
+    drained = hall.drains()
+    await hall.clock.advance(WITHIN_MS)
+    await drained
+    assert {bye.spread_ms for bye in hall.said if isinstance(bye, Bye)} == {5_000}
+
+
+def test_a_window_has_bounds() -> None:
+    assert (spread_ms_of(0), spread_ms_of(1_000), spread_ms_of(1_000_000)) == (2_000, 2_000, SPREAD_MS_MAX)
 
 
 async def test_a_few_go_at_once(hall: Hall) -> None:
