@@ -147,7 +147,7 @@ class Sale(Shape, kw_only=True):
 
 class Danmaku(msgspec.Struct, frozen=True, array_like=True):
     """A comment. On the wire an array, since a busy room's bytes are mostly these:
-    ``[danmakuId, userId, name, text, role]``."""
+    ``[danmakuId, userId, name, text, role]``. An empty name: show the user's id."""
 
     danmaku_id: str
     user_id: str

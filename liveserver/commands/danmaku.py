@@ -27,7 +27,7 @@ def handle(context: Context, session: Session, command: SendDanmaku) -> Receipt 
     danmaku = Danmaku(
         context.danmaku_id(),
         identity.user_id,
-        identity.name,
+        identity.said_under,
         text,
         "" if identity.role is Role.VIEWER else identity.role.value,
     )

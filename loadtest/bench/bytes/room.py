@@ -63,7 +63,8 @@ def frames(said: list[Happening], called: dict[str, str]) -> Iterator[Frame]:
             yield _frame(tick, due_ms, number, waiting)
             waiting = []
         user = one.user or NOBODY
-        waiting.append(Danmaku(PROCESS + _base36(FIRST + index), user, called.get(user, user), one.text))
+        name = called.get(user, "")  # empty: the id is shown
+        waiting.append(Danmaku(PROCESS + _base36(FIRST + index), user, name, one.text))
         tick.wanted()
         if len(waiting) == 1:
             due_ms = tick.next_due(now_ms) or now_ms
