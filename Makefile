@@ -5,13 +5,19 @@ BIN    := $(VENV)/bin
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults autobahn mutants check format clean
+.PHONY: help demo load locust test faults autobahn mutants check format clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 20
 
 demo: $(VENV)/.demo  ## a live room with an audience and flash sales, judged; ARGS="--headless --seconds 20"
 	@$(BIN)/liveserver demo $(ARGS)
+
+load: $(VENV)/.demo  ## play a scenario at length and judge it by its marks; SCENARIO=flash_sale ARGS="--report out/"
+	@$(BIN)/python -m loadtest scenario $(or $(SCENARIO),--list) $(ARGS)
+
+locust: $(VENV)/.locust  ## a locust audience for a server that runs; its web page, or ARGS="--headless -u 300 -t 1m"
+	@$(BIN)/locust -f loadtest/locust/locustfile.py $(ARGS)
 
 test: $(VENV)/.test  ## every test, against a real Valkey, real sockets and a real browser; ARGS="-k stock"
 	@scripts/need chromium chromium fonts-noto-cjk
@@ -51,7 +57,12 @@ $(VENV)/.demo: $(VENV)/bin/pip pyproject.toml constraints.txt
 	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[server,load]'
 	@touch $@
 
+$(VENV)/.locust: $(VENV)/.demo
+	@echo "installing locust into $(VENV) …"
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[server,load,locust]'
+	@touch $@
+
 $(VENV)/.test: $(VENV)/.demo
 	@echo "installing the test tools into $(VENV) …"
-	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[server,load,test]'
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[server,load,locust,test]'
 	@touch $@

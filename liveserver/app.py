@@ -25,6 +25,7 @@ from liveserver.edge.http import http_app
 from liveserver.edge.keepalive import Keepalive
 from liveserver.edge.metrics import Metrics
 from liveserver.edge.server import Serving, serve
+from liveserver.edge.siblings import Post, Siblings
 from liveserver.edge.tokens import TokenConfig, TokenError, Tokens
 from liveserver.hub.backend import Backend
 from liveserver.hub.broadcaster import Broadcaster
@@ -62,22 +63,18 @@ from protocol.types import Role
 
 logger = structlog.get_logger(__name__)
 
+DRAIN_SHARE = 0.7  # of the time to end: for WebSockets; the rest is for requests under way
 STORE_LOOK_S = 0.5  # how often we look whether our own store still runs
 WEB = Path(__file__).parent / "web"
 _ALPHABET = "abcdefghijkmnopqrstuvwxyz23456789"
 
 
-class Running:
-    """A server that runs. ``url`` is what clients connect to, ``store_url`` what the store listens on."""
+class Minting:
+    """Makes tokens that the server accepts."""
 
-    def __init__(self, serving: Serving, store: Store, tokens: Tokens, clock: Clock) -> None:
-        self.serving = serving
-        self._store = store
-        self.http_url = serving.url
-        self.url = serving.url.replace("http", "ws", 1) + "/v1/live"
-        self.store_url = store.url
+    def __init__(self, tokens: Tokens, now_ms: Callable[[], int]) -> None:
         self._tokens = tokens
-        self._clock = clock
+        self._now_ms = now_ms
 
     def mint(
         self,
@@ -94,11 +91,25 @@ class Running:
             user_id,
             Role(role),
             rooms,
-            now_ms=self._clock.now_ms(),
+            now_ms=self._now_ms(),
             ttl_ms=ttl_ms,
             name=name or user_id,
             fan=fan,
         )
+
+
+class Running(Minting):
+    """A server that runs. ``url`` is what clients connect to, ``store_url`` what the store listens on,
+    ``process`` its name."""
+
+    def __init__(self, serving: Serving, store: Store, tokens: Tokens, clock: Clock, process: str) -> None:
+        super().__init__(tokens, clock.now_ms)
+        self.serving = serving
+        self.process = process
+        self._store = store
+        self.http_url = serving.url
+        self.url = socket_url(serving.url)
+        self.store_url = store.url
 
     async def wait(self) -> None:
         """Until the server ends. ``StoreLostError`` if the embedded store ended before it."""
@@ -114,17 +125,23 @@ class Running:
             lost.cancel()
 
 
+def socket_url(http_url: str) -> str:
+    return http_url.replace("http", "ws", 1) + "/v1/live"
+
+
 @asynccontextmanager
 async def running(
     settings: Settings,
     *,
     on_loading: Callable[[float], None] | None = None,
     clock: Clock | None = None,
+    post: Post | None = None,
 ) -> AsyncIterator[Running]:
     """A whole process: store, hub and doors. Leaving the context drains, closes and stops everything it
-    started, the embedded store last. ``clock``: instead of the one steered to the store's; a test's."""
+    started, the embedded store last. ``clock``: instead of the one steered to the store's; a test's.
+    ``post``: it is one of several behind one address."""
     async with AsyncExitStack() as stack:
-        where = await _store(settings, stack, on_loading)
+        where = await open_store(settings, stack, on_loading)
         calls = call_client(where.url)
         stack.push_async_callback(calls.aclose)
         facts = await server_facts(calls)
@@ -139,7 +156,7 @@ async def running(
         steered = ServerClock()
         await steered.sync(calls)
         clock = clock or steered
-        tokens = Tokens(_token_config(settings))
+        tokens = Tokens(token_config(settings))
 
         process = "".join(secrets.choice(_ALPHABET) for _ in range(5))
         tasks = Tasks()
@@ -262,9 +279,16 @@ async def running(
             rules=Rules.of(settings.allowed_origins, settings.trusted_proxies),
             keepalive=keepalive,
             metrics=metrics,
+            listener=post.listener if post is not None else None,
         )
-        stack.push_async_callback(serving.stop)
-        stack.push_async_callback(gate.drain)
+        stack.push_async_callback(serving.stop, settings.drain_seconds * (1 - DRAIN_SHARE))
+        if post is not None:
+            siblings = Siblings(metrics, post, process)
+            stack.push_async_callback(siblings.aclose)
+            await siblings.listen()
+        stack.push_async_callback(_drain, gate, steered, settings.drain_seconds, elsewhere=post is not None)
+        if post is not None:
+            stack.callback(serving.stop_accepting)
         logger.info(
             "listening",
             url=serving.url,
@@ -272,7 +296,12 @@ async def running(
             store=facts.product,
             durability=promise.offered_by(facts).value,
         )
-        yield Running(serving, where, tokens, clock)
+        yield Running(serving, where, tokens, clock, process)
+
+
+async def _drain(gate: Gate, clock: Clock, seconds: float, *, elsewhere: bool) -> None:
+    drained = await gate.drain(clock, within_ms=int(seconds * DRAIN_SHARE * 1000), elsewhere=elsewhere)
+    logger.info("drained", **drained._asdict())
 
 
 def _unready(gate: Gate, rooms: Rooms) -> list[str]:
@@ -309,7 +338,7 @@ class Store(msgspec.Struct, frozen=True):
         raise StoreLostError(f"the embedded store has ended; its log: {self.embedded.log_path}")
 
 
-async def _store(
+async def open_store(
     settings: Settings, stack: AsyncExitStack, on_loading: Callable[[float], None] | None
 ) -> Store:
     """The store to use; an embedded one is started, and stopped last."""
@@ -339,7 +368,7 @@ async def _background(stack: AsyncExitStack, *loops: Coroutine[Any, Any, None]) 
     stack.push_async_callback(stop)
 
 
-def _token_config(settings: Settings) -> TokenConfig:
+def token_config(settings: Settings) -> TokenConfig:
     if settings.public_key:
         path = Path(settings.public_key)
         pem = settings.public_key if "BEGIN" in settings.public_key else path.read_text()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import secrets
+from ipaddress import ip_network
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from liveserver.stock.durability import REPLICA_WAIT_MS
@@ -52,8 +53,16 @@ class Settings(BaseSettings):
     replica_wait_ms: int = Field(default=REPLICA_WAIT_MS, ge=1, le=REPLICA_WAIT_MS_MAX)
     purchase_deadline_ms: int = Field(default=300, ge=10)  # then the answer is ``pending``
     keepalive_ms: int = Field(default=25_000, ge=1_000)
+    drain_seconds: float = Field(default=10.0, ge=1, le=600)  # from being told to end to having ended
     log_json: bool = False
     log_level: str = "info"
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, networks: list[str]) -> list[str]:
+        for network in networks:
+            ip_network(network)
+        return networks
 
     @property
     def journal_folder(self) -> Path | None:

@@ -10,11 +10,13 @@ from typing import Final
 from loadtest.audience import verb as audience
 from loadtest.bench import verb as bench
 from loadtest.report import verb as report
+from loadtest.scenarios import verb as scenario
 from loadtest.verdict import verb as verdict
 
 VERBS: Final[dict[str, ModuleType]] = {
     "verdict": verdict,
     "audience": audience,
+    "scenario": scenario,
     "bench": bench,
     "report": report,
 }
@@ -27,6 +29,7 @@ examples:
       --store unix:///run/live/valkey.sock --viewers 300 --seconds 30 --journal journal/
                                                       send an audience, and write down what it sees
 
+  python -m loadtest scenario flash_sale               ten thousand buyers in one second, and the marks of it
   python -m loadtest bench stock --json figures.json   measure the stock counter on this machine
 
 exit codes: 0 the verdict holds (the audience went to its end), 1 it does not, 2 there is nothing to judge

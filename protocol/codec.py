@@ -21,7 +21,7 @@ from .commands import Command
 from .errors import CommandError, NotOurs
 from .frames import Frame
 from .replies import Bye, Notice, Reply
-from .types import ID_PATTERN
+from .types import ID_PATTERN, ID_WORDS
 
 T = TypeVar("T")
 
@@ -31,6 +31,7 @@ _TAGS: dict[str, type] = {c.__struct_config__.tag: c for c in commands.Command._
 _DOWN_TAGS: dict[str, type] = {c.__struct_config__.tag: c for c in Downward.__args__}
 _ID = re.compile(ID_PATTERN)
 _WHERE = re.compile(r"^(?P<what>.*?)(?: - at `\$(?P<path>[^`]*)`)?$", re.S)
+_AS_PATTERN, _AS_WORDS = f"matching regex {ID_PATTERN!r}", f"that is an id: {ID_WORDS}"
 _NAMED = re.compile(r"field `(?P<field>.*)`$", re.S)  # a name may be anything, also a backtick
 
 
@@ -114,7 +115,7 @@ def _named(text: str, command_id: str) -> CommandError:
     """msgspec's message, as a code and the path of the field it is about."""
     found = _WHERE.match(text)
     assert found is not None
-    what, path = found["what"], (found["path"] or "").lstrip(".")
+    what, path = found["what"].replace(_AS_PATTERN, _AS_WORDS), (found["path"] or "").lstrip(".")
     named = _NAMED.search(what)
     name = (named["field"] or '""') if named else ""
     if "missing required field" in what and named:

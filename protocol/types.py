@@ -13,6 +13,9 @@ from .shape import Shape, StrictShape
 
 ID_PATTERN = r"^[A-Za-z0-9_.:@-]{1,64}(?!\n)$"  # in Python a bare "$" would let a last line break pass
 
+ID_WORDS = "1 to 64 letters (a to z), digits or any of _ . : @ -"
+"""The pattern, as people read it."""
+
 Id = Annotated[str, Meta(pattern=ID_PATTERN)]
 """Rooms, users, listings, items, sales, reservations' commands: chosen by whoever creates the thing."""
 
@@ -107,7 +110,7 @@ class Stock(Shape):
 
 class SaleView(Stock, kw_only=True):
     """A sale as a page outside any room shows it (商品卡): what it sells, and its stock, true at exactly
-    ``(epoch, seq)``. The card is empty where it is on no shelf."""
+    ``(epoch, seq)``. Where it is on no shelf the card is a room's listing, for those who steer it alone."""
 
     on_shelf: bool = False  # it can be bought without joining a room
     title: str = ""

@@ -23,6 +23,7 @@ LAYERS = [
     "liveserver.hub",
     "liveserver.config",
     "liveserver.app",
+    "liveserver.workers",
     "liveserver.cli",
 ]
 ONLY_PROTOCOL = ["loadtest"]  # an audience that trusts nothing the server says of itself

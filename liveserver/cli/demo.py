@@ -1,9 +1,9 @@
 """``liveserver demo``: a whole sale night on this machine, judged.
 
-It starts the embedded store and the server in this process, and the audience in one of its own, which
-dies with us whatever happens; shows what goes on; then has the verdict judge the journal, in a process of
-its own too (nothing here imports the load test). Ctrl-C at any time ends all of it, in order; a second
-Ctrl-C does not wait.
+It starts the embedded store and the server in this process (with workers: the server's processes beneath
+it), and the audience in one of its own, which dies with us whatever happens; shows what goes on; then has the
+verdict judge the journal, in a process of its own too (nothing here imports the load test). Ctrl-C at any
+time ends all of it, in order; a second Ctrl-C does not wait.
 
 Order of things: server → audience → ``ledger verify`` → (headless: server stopped) → verdict → (else: open
 until Ctrl-C).
@@ -29,18 +29,22 @@ import typer
 import uvloop
 from rich.console import Console
 
-from liveserver.app import Running, StoreUnfitError, running
+from liveserver.app import Minting, Running, StoreUnfitError, running
 from liveserver.cli import collector
 from liveserver.cli.demo_screen import Screen, scenes_line
+from liveserver.cli.demo_workers import ExitNotes, kill_one
 from liveserver.cli.faults import in_words
 from liveserver.cli.logs import configure_logging
-from liveserver.cli.serve import why
+from liveserver.cli.serve_faults import why
 from liveserver.cli.settings import settings
+from liveserver.cli.worker import COMMAND
 from liveserver.config import Settings
 from liveserver.store.binary import NoStoreError
 from liveserver.store.datadir import DataDirInUseError
 from liveserver.store.embedded import StoreStartError
 from liveserver.store.tied import TiedProcess
+from liveserver.workers.process import WorkerFailedError
+from liveserver.workers.supervisor import WORKERS_MAX, Supervisor, supervised
 from protocol.types import Role
 
 ROOM: Final = "demo"
@@ -54,6 +58,15 @@ LINE_BYTES_MAX: Final = 1 << 20
 NOT_STARTED: Final = 2  # the exit code of what was asked for something that can't be
 STOPPED: Final = 130  # the exit code of a night that was broken off
 POLL_S: Final = 0.05
+
+CANNOT_START: Final = (
+    NoStoreError,
+    DataDirInUseError,
+    StoreStartError,
+    StoreUnfitError,
+    WorkerFailedError,
+    OSError,
+)
 
 NAMES: Final = ["老铁", "回头客", "小李", "阿梅", "山里人", "胖虎妈", "大刘", "阿珍", "北方的狼", "橙子"]
 
@@ -79,6 +92,13 @@ def demo(
     data_dir: Annotated[
         Path | None, typer.Option(file_okay=False, help="Keep the store here; else it is gone at the end.")
     ] = None,
+    workers: Annotated[
+        int, typer.Option(min=0, max=WORKERS_MAX, help="Serve from so many processes; 0: from this one.")
+    ] = 0,
+    kill_worker_at: Annotated[
+        float | None,
+        typer.Option(min=0, help="So many seconds into the night, kill a worker with -9."),
+    ] = None,
 ) -> None:
     """Play a sale night on this machine and judge it: store, server, audience, verdict.
 
@@ -87,10 +107,18 @@ def demo(
     Example:  liveserver demo --viewers 300 --seconds 30
 
     Example:  liveserver demo --headless --seconds 20 --report r.json --journal journal/
+
+    Example:  liveserver demo --seconds 30 --workers 2 --kill-worker-at 12
     """
     configure_logging(level="warning")
     if journal is not None and journal.exists() and any(journal.iterdir()):
         raise typer.BadParameter("is not empty: a journal is written into a new one", param_hint="--journal")
+    if kill_worker_at is not None and not workers:
+        raise typer.BadParameter(
+            "needs --workers: the demo's own process can't", param_hint="--kill-worker-at"
+        )
+    if kill_worker_at is not None and kill_worker_at >= seconds:
+        raise typer.BadParameter(f"the night is over after {seconds:g} s", param_hint="--kill-worker-at")
     if report is not None:
         _check_writable(report, "--report")
     if journal is not None:
@@ -107,13 +135,15 @@ def demo(
             replay=replay,
             report=report,
             headless=headless,
+            workers=workers,
+            kill_worker_at=kill_worker_at,
         )
         chosen = settings(
             port=port, data_dir=data_dir, redis_url="", secret=secrets.token_urlsafe(48), log_level="warning"
         )
         try:
             code = uvloop.run(night.run(chosen))
-        except (NoStoreError, DataDirInUseError, StoreStartError, StoreUnfitError, OSError) as error:
+        except CANNOT_START as error:
             typer.echo(f"the demo can't start: {why(error, chosen.host, port)}", err=True)
             code = 2
     raise typer.Exit(code)
@@ -151,6 +181,8 @@ class _Demo:
         replay: Path | None,
         report: Path | None,
         headless: bool,
+        workers: int,
+        kill_worker_at: float | None,
     ) -> None:
         self.console = console
         self.folder = folder
@@ -161,6 +193,9 @@ class _Demo:
         self.replay = replay
         self.report = report
         self.headless = headless
+        self.workers = workers
+        self.kill_worker_at = kill_worker_at
+        self.exits = ExitNotes(journal)
         self.screen = Screen(console)
         self.stops = 0
         self.stop = asyncio.Event()
@@ -172,8 +207,7 @@ class _Demo:
             loop.add_signal_handler(name, self._stopped)
         started_s = time.monotonic()
         async with AsyncExitStack() as stack:
-            server = await stack.enter_async_context(running(settings))
-            collector.settle()
+            server = await self._server(settings, stack)
             self.screen.say(f"a live room at {server.http_url}, seed {self.seed}")
             if not self.headless:
                 self._join_yourself(server, "watch")
@@ -182,10 +216,12 @@ class _Demo:
                 return STOPPED
             if code == NOT_STARTED:  # it has said why
                 return NOT_STARTED
-            self._exited("audience", code)
+            self.exits.exited("audience", code)
+            if isinstance(server, Supervisor):
+                self.exits.workers(server)
             proved = await self._prove(server)
             if self.headless:
-                await self._end(stack)
+                await self._end(server, stack)
             verdict = await self._verdict()
             if self.stop.is_set() and None in (proved, verdict) and False not in (proved, verdict):
                 return STOPPED  # nothing was found by then, so nothing is kept
@@ -201,13 +237,20 @@ class _Demo:
                 await self.stop.wait()
             return 0 if holds else 1
 
+    async def _server(self, settings: Settings, stack: AsyncExitStack) -> Running | Supervisor:
+        if self.workers:
+            return await stack.enter_async_context(supervised(settings, self.workers, COMMAND))
+        server = await stack.enter_async_context(running(settings))
+        collector.settle()
+        return server
+
     def _stopped(self) -> None:
         self.stops += 1
         self.stop.set()
 
     # -- the audience ----------------------------------------------------------------------------------
 
-    async def _audience(self, server: Running) -> int:
+    async def _audience(self, server: Running | Supervisor) -> int:
         """Its exit code. Cancelled or stopped: it is ended."""
         tokens = self.folder / "tokens.json"
         tokens.write_bytes(orjson.dumps(self._tokens(server)))
@@ -221,13 +264,24 @@ class _Demo:
         reading, writing = os.pipe()
         with os.fdopen(writing, "wb", buffering=0) as log:
             process = TiedProcess([sys.executable, "-m", "loadtest", "audience", *arguments], log=log)
+        killing = self._kill_a_worker(server)
         try:
             with self.screen:
                 await self._watch(process, reading)
         finally:
             process.kill()
+            if killing is not None:
+                killing.cancel()
         code = process.code
         return 1 if code is None else code
+
+    def _kill_a_worker(self, server: Running | Supervisor) -> asyncio.Task[None] | None:
+        if self.kill_worker_at is None or not isinstance(server, Supervisor):
+            return None
+        return asyncio.create_task(
+            kill_one(server, self.kill_worker_at, self.seed, self.exits, self.screen.say),
+            name="kill a worker",
+        )
 
     async def _watch(self, process: TiedProcess, reading: int) -> None:
         """Show its progress until it ends; a stop of ours is passed on."""
@@ -265,7 +319,7 @@ class _Demo:
             else:
                 self.screen.show(progress)
 
-    def _tokens(self, server: Running) -> dict[str, object]:
+    def _tokens(self, server: Minting) -> dict[str, object]:
         def mint(role: Role, user: str, name: str) -> str:
             return server.mint(role, user, [ROOM], ttl_ms=TOKEN_TTL_MS, name=name)
 
@@ -279,23 +333,19 @@ class _Demo:
 
     # -- the end ---------------------------------------------------------------------------------------
 
-    async def _end(self, stack: AsyncExitStack) -> None:
+    async def _end(self, server: Running | Supervisor, stack: AsyncExitStack) -> None:
         """Stop server and store before the verdict, so that it can judge how they ended."""
         try:
             await stack.aclose()
         except Exception as error:
             self.screen.say(f"the server did not stop cleanly: {error!r}")
-            self._exited("server", 1)
+            self.exits.exited("server", 1)
         else:
-            self._exited("server", 0)
+            self.exits.exited("server", 0)
+        if isinstance(server, Supervisor):
+            self.exits.workers(server)
 
-    def _exited(self, name: str, code: int) -> None:
-        """The journal's note of how a process ended."""
-        self.journal.mkdir(parents=True, exist_ok=True)
-        with (self.journal / "exits.jsonl").open("ab") as file:
-            file.write(orjson.dumps({"k": "exit", "name": name, "code": code}) + b"\n")
-
-    async def _prove(self, server: Running) -> bool | None:
+    async def _prove(self, server: Running | Supervisor) -> bool | None:
         """Every sale from its own feed, as anybody could while it sells."""
         return await self._judged("liveserver", "ledger", "verify", "--redis-url", server.store_url)
 
@@ -339,7 +389,7 @@ class _Demo:
             self.journal = kept
         self.screen.say(f"the journal is kept in {self.journal}")
 
-    def _join_yourself(self, server: Running, which: str) -> None:
+    def _join_yourself(self, server: Running | Supervisor, which: str) -> None:
         guest = server.mint(Role.VIEWER, "you", [ROOM], ttl_ms=TOKEN_TTL_MS, name="你")
         (self.folder / "you.token").write_text(guest)
         ours = sys.argv[0] if Path(sys.argv[0]).name == "liveserver" else "liveserver"

@@ -6,6 +6,7 @@ import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import structlog
 
@@ -21,7 +22,14 @@ def logs_to_stderr() -> Iterator[None]:
         structlog.configure(**before)
 
 
-def configure_logging(*, json: bool = False, level: str = "info") -> None:
+def configure_logging(*, json: bool = False, level: str = "info", worker: int | None = None) -> None:
+    """``worker``: the process's number among several, which then stands in each of its lines."""
+
+    def numbered(_logger: Any, _name: str, line: structlog.types.EventDict) -> structlog.types.EventDict:
+        if worker is not None:
+            line.setdefault("worker", worker)
+        return line
+
     renderer: structlog.types.Processor = (
         structlog.processors.JSONRenderer()
         if json
@@ -32,6 +40,7 @@ def configure_logging(*, json: bool = False, level: str = "info") -> None:
     number = logging.getLevelNamesMapping().get(level.upper(), logging.INFO)
     shared: list[structlog.types.Processor] = [
         structlog.processors.add_log_level,
+        numbered,
         structlog.processors.TimeStamper(fmt="iso"),
         structlog.processors.format_exc_info,
     ]

@@ -11,7 +11,7 @@ from datetime import date, datetime, time
 from typing import NamedTuple
 
 from protocol.limits import AMOUNT_MAX, VARIANT_CHARS_MAX
-from protocol.types import ID_PATTERN
+from protocol.types import ID_PATTERN, ID_WORDS
 
 _MONEY = re.compile(r"[¥￥]?\s?(\d{1,14})(?:\.(\d{1,2}))?", re.ASCII)
 _ID = re.compile(ID_PATTERN)
@@ -55,6 +55,24 @@ def duration_ms(text: str) -> int:
     return sum(int(part) * unit for part, unit in zip(found.groups(), _UNITS_MS, strict=True) if part)
 
 
+def duration_between(text: str, least_ms: int, most_ms: int) -> int:
+    """As ``duration_ms``, and no shorter or longer than that."""
+    given_ms = duration_ms(text)
+    if not least_ms <= given_ms <= most_ms:
+        raise ValueError(f"{text!r} is not from {spelled(least_ms)} to {spelled(most_ms)}")
+    return given_ms
+
+
+def spelled(milliseconds: int) -> str:
+    """As ``duration_ms`` reads it: 90,000 → ``1m30s``."""
+    parts, left = [], milliseconds
+    for unit, name in zip(_UNITS_MS, ("d", "h", "m", "s", "ms"), strict=True):
+        if left >= unit:
+            parts.append(f"{left // unit}{name}")
+            left %= unit
+    return "".join(parts) or "0s"
+
+
 def day_ms(text: str) -> int:
     """``2027-01-31``: the first millisecond of that day, in this machine's zone, since the epoch."""
     try:
@@ -78,7 +96,7 @@ def item(text: str) -> ItemText:
 def wire_id(text: str) -> str:
     """An id as the wire takes it: of a user, a room, a listing, a sale, a command."""
     if not _ID.match(text):
-        raise ValueError(f"{text!r} is no id: write 1 to 64 letters (a to z), digits or any of _ . : @ -")
+        raise ValueError(f"{text!r} is no id: write {ID_WORDS}")
     return text
 
 

@@ -55,18 +55,25 @@ def call(
     except urllib.error.HTTPError as error:
         raise _refusal(error, changes) from None
     except urllib.error.URLError as error:  # it was not even reached
-        text = f"no server at {where.http_url}: {error.reason}. Is it running, is the address its own?"
+        text = f"no server at {where.http_url}: {_why(error.reason)}. Is it running, is the address its own?"
         raise Refusal(text, again=True) from None
     except (OSError, TimeoutError) as error:
-        raise Refusal(f"no answer from {where.http_url}: {error}", again=True, unknown=changes) from None
+        raise Refusal(
+            f"no answer from {where.http_url}: {_why(error)}", again=True, unknown=changes
+        ) from None
     except msgspec.DecodeError as error:
         raise Refusal(f"{where.http_url} is no liveserver: {error}", again=False) from None
+
+
+def _why(error: object) -> str:
+    return error.strerror if isinstance(error, OSError) and error.strerror else str(error)
 
 
 def _refusal(error: urllib.error.HTTPError, changes: bool) -> Refusal:
     class Problem(msgspec.Struct):
         code: str
         detail: str = ""
+        field: str = ""
 
     again = error.code in AGAIN_STATUSES
     unknown = changes and error.code in UNKNOWN_STATUSES
@@ -74,5 +81,6 @@ def _refusal(error: urllib.error.HTTPError, changes: bool) -> Refusal:
         problem = msgspec.json.decode(error.read(64 * 1024), type=Problem)
     except (msgspec.DecodeError, OSError):
         return Refusal(f"refused with HTTP {error.code}", again=again, unknown=unknown)
-    text = f"refused: {problem.code}: {problem.detail}"
+    where = f" ({problem.field})" if problem.field else ""
+    text = f"refused: {problem.code}{where}: {problem.detail}"
     return Refusal(text, again=again, code=problem.code, unknown=unknown)

@@ -6,37 +6,26 @@ Over REST against a server, never straight on its store: the rooms and the holde
 
 from __future__ import annotations
 
-import secrets
 import sys
 import time
-from pathlib import Path
 from typing import Annotated, Final, TypeVar
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
-import msgspec
 import typer
 
 from liveserver.cli import parsing
 from liveserver.cli.anywhere import CommonAnywhere
-from liveserver.cli.rest import Refusal, call
+from liveserver.cli.caller import Caller, checked_id, room_sale_path, sale_path
 from liveserver.cli.sales_table import print_sale, print_sales
 from liveserver.cli.speaking import REFUSED, UNKNOWN, fail
-from liveserver.cli.target import DEFAULT_URL, TokenFileOption, TokenOption, UrlOption, target
+from liveserver.cli.target import DEFAULT_URL, TokenFileOption, TokenOption, UrlOption
 from liveserver.edge.api import FreezeAllState, SalePage, SalePlaces
-from protocol.replies import Done
 from protocol.types import SaleView
 
 T = TypeVar("T")
 LOOK_S: Final = 0.3
 FREEZING_S_MAX: Final = 600
 FREEZE_S_MAX: Final = 120.0  # the answer comes when every holder has been told
-REMEDIES: Final = {
-    "bad_token": "mint one with `liveserver token --role service` and the server's own --data-dir",
-    "forbidden": "use a service's token (`liveserver token --role service`)",
-    "unknown_sale": "`liveserver sales list` names them all",
-    "all_frozen": "`liveserver sales lift` lifts it",
-    "below_held": "take away no more than what `sales show` says is left",
-}
 
 app = typer.Typer(cls=CommonAnywhere, no_args_is_help=True, rich_markup_mode=None)
 
@@ -63,6 +52,8 @@ def _server(
 
     Exit codes: 0 done, 1 refused, 2 wrong usage, 3 unknown (send again with the same --command-id).
     """
+    if command_id:
+        checked_id(command_id, "--command-id")
     ctx.obj = Caller(url, token, token_file, command_id)
 
 
@@ -91,8 +82,8 @@ def show(ctx: typer.Context, sale: SaleArgument) -> None:
     Example:  liveserver sales show night-1
     """
     here = _caller(ctx)
-    view = here.ask("GET", _path(sale), SaleView)
-    print_sale(view, here.ask("GET", f"{_path(sale)}/places", SalePlaces))
+    view = here.ask("GET", sale_path(sale), SaleView)
+    print_sale(view, here.ask("GET", f"{sale_path(sale)}/places", SalePlaces))
 
 
 @app.command()
@@ -101,7 +92,7 @@ def pause(ctx: typer.Context, sale: SaleArgument) -> None:
 
     Example:  liveserver sales pause night-1
     """
-    _caller(ctx).change(f"{_path(sale)}/pause")
+    _caller(ctx).change(f"{sale_path(sale)}/pause")
     typer.echo(f"sale {sale} is paused")
 
 
@@ -111,7 +102,7 @@ def resume(ctx: typer.Context, sale: SaleArgument) -> None:
 
     Example:  liveserver sales resume night-1
     """
-    _caller(ctx).change(f"{_path(sale)}/resume")
+    _caller(ctx).change(f"{sale_path(sale)}/resume")
     typer.echo(f"sale {sale} goes on")
 
 
@@ -121,7 +112,7 @@ def close(ctx: typer.Context, sale: SaleArgument) -> None:
 
     Example:  liveserver sales close night-1
     """
-    _caller(ctx).change(f"{_path(sale)}/close")
+    _caller(ctx).change(f"{sale_path(sale)}/close")
     typer.echo(f"sale {sale} is closed; what is held may still be paid")
 
 
@@ -143,9 +134,11 @@ def freeze(
     """
     if every == bool(sale):
         raise typer.BadParameter("name one sale, or say --all", param_hint="SALE")
+    if reason and not every:
+        raise typer.BadParameter("goes with --all: of one sale no reason is kept", param_hint="--reason")
     here = _caller(ctx)
     if not every:
-        here.change(f"{_path(sale)}/freeze", timeout_s=FREEZE_S_MAX)
+        here.change(f"{sale_path(sale)}/freeze", timeout_s=FREEZE_S_MAX)
         typer.echo(f"sale {sale} is frozen; each holder was told")
         return
     here.change("/v1/freeze-all", {"reason": reason}, answer=FreezeAllState)
@@ -158,8 +151,15 @@ def lift(ctx: typer.Context) -> None:
 
     Example:  liveserver sales lift
     """
-    _caller(ctx).ask("DELETE", "/v1/freeze-all", FreezeAllState)
-    typer.echo("lifted: sales open again; what was frozen stays frozen")
+    here = _caller(ctx)
+    was_on = here.ask("GET", "/v1/freeze-all", FreezeAllState).on
+    here.ask("DELETE", "/v1/freeze-all", FreezeAllState)
+    if was_on:
+        typer.echo("lifted: sales open again; what was frozen stays frozen")
+    else:
+        typer.echo(
+            "nothing to lift: `freeze --all` was not on. A sale that is frozen goes on by `ledger rebuild`"
+        )
 
 
 @app.command(context_settings={"ignore_unknown_options": True})  # so that -3 is a number
@@ -174,12 +174,13 @@ def adjust(
 
     Example:  liveserver sales adjust night-1 jar +50 --reason "found a box"
     """
+    checked_id(item, "ITEM")
     try:
         delta = parsing.change(change)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="CHANGE") from None
     body = {"itemId": item, "delta": delta, "reason": reason}
-    _caller(ctx).change(f"{_path(sale)}/adjust", body)
+    _caller(ctx).change(f"{sale_path(sale)}/adjust", body)
     typer.echo(f"stock of {item} changed by {delta:+d} in sale {sale}")
 
 
@@ -194,8 +195,8 @@ def attach(
 
     Example:  liveserver sales attach night-1 r2 oil
     """
-    path = f"/v1/rooms/{quote(room, safe='')}/sales/{quote(sale, safe='')}/attach"
-    _caller(ctx).change(path, {"listingId": listing})
+    path = f"{room_sale_path(room, sale)}/attach"
+    _caller(ctx).change(path, {"listingId": checked_id(listing, "LISTING")})
     typer.echo(f"room {room} sells {sale} too")
 
 
@@ -209,48 +210,11 @@ def detach(
 
     Example:  liveserver sales detach night-1 r2
     """
-    path = f"/v1/rooms/{quote(room, safe='')}/sales/{quote(sale, safe='')}/detach"
-    _caller(ctx).change(path)
+    _caller(ctx).change(f"{room_sale_path(room, sale)}/detach")
     typer.echo(f"room {room} doesn't sell {sale} any more")
 
 
 # -- inside --------------------------------------------------------------------------------------------
-
-
-class Caller(msgspec.Struct, frozen=True):
-    """Who says it to which server, and how its refusals end this run. Looked at only when something is said,
-    so that ``--help`` needs none of it."""
-
-    url: str
-    token: str
-    token_file: Path | None
-    command_id: str
-
-    def ask(self, method: str, path: str, answer: type[T]) -> T:
-        try:
-            return call(target(self.url, self.token, self.token_file), method, path, answer)
-        except Refusal as error:
-            fail(REFUSED, f"{error}{_remedy(error)}")
-
-    def change(
-        self,
-        path: str,
-        body: object = None,
-        *,
-        answer: type[msgspec.Struct] = Done,
-        timeout_s: float = 10.0,
-    ) -> None:
-        where = target(self.url, self.token, self.token_file)
-        key = self.command_id or f"c.{secrets.token_hex(8)}"
-        try:
-            call(where, "POST", path, answer, body=body, key=key, timeout_s=timeout_s)
-        except Refusal as error:
-            if error.unknown:
-                again = f"Sending it again with --command-id {key} is safe: it is done at most once."
-                fail(UNKNOWN, f"{error}: it may have been done. {again}")
-            fail(REFUSED, f"{error}{_remedy(error)}")
-        except KeyboardInterrupt:
-            fail(UNKNOWN, f"stopped: it may have been done. --command-id {key} tells.")
 
 
 def _caller(ctx: typer.Context) -> Caller:
@@ -280,13 +244,3 @@ def _follow(here: Caller) -> None:
     if moving:
         typer.echo("", err=True)
     typer.echo(f"every sale is frozen ({state.frozen} by this); none opens until `liveserver sales lift`")
-
-
-def _path(sale: str) -> str:
-    return f"/v1/sales/{quote(sale, safe='')}"
-
-
-def _remedy(error: Refusal) -> str:
-    if error.code in REMEDIES:
-        return f". {REMEDIES[error.code][0].upper()}{REMEDIES[error.code][1:]}"
-    return ". Try again in a moment" if error.again else ""

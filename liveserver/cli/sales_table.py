@@ -17,9 +17,15 @@ COLUMNS = ("sale", "status", "left", "opens", "closes", "ships", "title")
 
 
 def row(sale: SaleView) -> tuple[str, ...]:
-    left = " ".join(f"{item}={units}" for item, units in sale.available.items())
+    left = ", ".join(f"{named(sale, item)}={units}" for item, units in sale.available.items())
     times = (at(sale.opens_at_ms), at(sale.closes_at_ms), at(sale.ships_at_ms) if sale.ships_at_ms else "")
     return sale.sale_id, sale.status, left, *times, sale.title
+
+
+def named(sale: SaleView, item_id: str) -> str:
+    """The id, by which it is adjusted, and the variant, by which people know it."""
+    variant = next((item.variant for item in sale.items if item.item_id == item_id), "")
+    return f"{item_id} {variant}".strip()
 
 
 def print_sales(sales: list[SaleView]) -> None:

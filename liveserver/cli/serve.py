@@ -1,41 +1,26 @@
-"""``liveserver serve``: one process of the server."""
+"""``liveserver serve``: one process of the server, or several under a supervisor."""
 
 from __future__ import annotations
 
 import asyncio
-import errno
 import signal
 from pathlib import Path
 from typing import Annotated
 
 import typer
 import uvloop
-from redis.exceptions import RedisError
 
-from liveserver.app import StoreLostError, StoreUnfitError, running
+from liveserver.app import running
 from liveserver.cli import collector
-from liveserver.cli.faults import in_words
 from liveserver.cli.logs import configure_logging
+from liveserver.cli.serve_faults import CANNOT_SERVE, why
+from liveserver.cli.serve_workers import loading, serve_workers
 from liveserver.cli.settings import settings
 from liveserver.config import Settings
 from liveserver.stock.port import Durability
-from liveserver.store.binary import NoStoreError
-from liveserver.store.datadir import DataDirInUseError
-from liveserver.store.embedded import StoreStartError
-from liveserver.valkey.server import ServerTooOldError
+from liveserver.workers.supervisor import WORKERS_MAX
 
 DATA_DIR = Path("live-data")
-CANNOT_SERVE = (
-    NoStoreError,
-    DataDirInUseError,
-    StoreStartError,
-    StoreUnfitError,
-    StoreLostError,
-    ServerTooOldError,
-    RedisError,
-    OSError,
-    ValueError,
-)
 
 
 def serve(
@@ -74,13 +59,40 @@ def serve(
             "refused. Default: what the store offers.",
         ),
     ] = None,
+    workers: Annotated[
+        int,
+        typer.Option(
+            envvar="LIVESERVER_WORKERS",
+            min=0,
+            max=WORKERS_MAX,
+            help="So many processes behind one address, one a core, watched over by this one; 0: this "
+            "process serves alone.",
+        ),
+    ] = 0,
+    drain_seconds: Annotated[
+        float,
+        typer.Option(
+            envvar="LIVESERVER_DRAIN_SECONDS",
+            min=1,
+            max=600,
+            help="From being told to end to having ended: replies that are owed go out, viewers are told "
+            "to come back and go in waves; who is left is cut.",
+        ),
+    ] = 10,
     log_json: Annotated[bool, typer.Option(envvar="LIVESERVER_LOG_JSON", help="Log JSON lines.")] = False,
 ) -> None:
-    """Run the server until Ctrl-C.
+    """Run the server until Ctrl-C or SIGTERM, which drain it (with --workers, a second one ends it at once).
+
+    With --workers this process owns the address and the store, and keeps that many others serving: one that
+    crashes is replaced behind the same socket, and its viewers resume at another. SIGHUP replaces them one by
+    one (new code is picked up; settings are those of the start), with nobody refused. Whichever is asked,
+    /metrics has the numbers of all of them.
 
     Every other setting is an environment variable LIVESERVER_…: see README.md.
 
     Example:  liveserver serve --port 8080 --data-dir ./live-data
+
+    Example:  liveserver serve --workers 4 --drain-seconds 30
     """
     configure_logging(json=log_json)
     chosen = settings(
@@ -90,22 +102,14 @@ def serve(
         redis_url=redis_url,
         journal_dir=journal_dir,
         durability=durability,
+        drain_seconds=drain_seconds,
         log_json=log_json,
     )
     try:
-        uvloop.run(_serve(chosen))
+        uvloop.run(serve_workers(chosen, workers) if workers else _serve(chosen))
     except CANNOT_SERVE as error:
         typer.echo(f"cannot serve: {why(error, host, port)}", err=True)
         raise typer.Exit(1) from None
-
-
-def why(error: Exception, host: str, port: int) -> str:
-    """The error, and for an address that can't be had also which, and what to do."""
-    if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
-        return f"{host}:{port} is in use: stop what listens there, or give another --port (0: any free one)"
-    if isinstance(error, OSError) and error.errno == errno.EADDRNOTAVAIL:
-        return f"{host} is no address of this machine: give another --host"
-    return in_words(error)
 
 
 async def _serve(settings: Settings) -> None:
@@ -113,7 +117,7 @@ async def _serve(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, stop.set)
-    async with running(settings, on_loading=_loading) as server:
+    async with running(settings, on_loading=loading) as server:
         collector.settle()
         typer.echo(f"liveserver listens on {server.http_url} (clients: {server.url})")
         stopping = asyncio.create_task(stop.wait())
@@ -124,7 +128,3 @@ async def _serve(settings: Settings) -> None:
             ended.result()
         ended.cancel()
         typer.echo("draining …")
-
-
-def _loading(percent: float) -> None:
-    typer.echo(f"the store reads its log: {percent:.0f} %", err=True)

@@ -18,7 +18,8 @@ def settings(**given: Any) -> Settings:
     except ValidationError as error:
         for one in error.errors():
             name = "_".join(str(part) for part in one["loc"])
-            typer.echo(f"LIVESERVER_{name.upper()}: {one['msg']}", err=True)
+            wrong = one["msg"].removeprefix("Value error, ")
+            typer.echo(f"LIVESERVER_{name.upper()}: {wrong}", err=True)
     except SettingsError as error:  # a list that is no JSON; its text names the field
         typer.echo(f'{error}: lists are written as JSON, like ["https://shop.example"]', err=True)
     raise typer.Exit(2)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
@@ -17,6 +17,7 @@ import typer
 
 from liveserver.cli.naming import Unnamed
 from liveserver.cli.target import Target, target
+from liveserver.cli.typed import as_typed
 from protocol.client.aio import (
     CommandRefused,
     ConnectFailed,
@@ -80,8 +81,9 @@ class Speaker(msgspec.Struct, frozen=True):
     def target(self) -> Target:
         return target(self.url, self.token, self.token_file)
 
-    def say(self, build: Build) -> None:
-        """Send one command, print what became of it, and exit by it."""
+    def say(self, build: Build, typed: Mapping[str, str] | None = None) -> None:
+        """Send one command, print what became of it, and exit by it. ``typed``: wire field -> the option or
+        argument it came from."""
         command_id = self.command_id or f"c.{secrets.token_hex(8)}"
 
         async def act(live: Live, room: Room) -> None:
@@ -91,7 +93,7 @@ class Speaker(msgspec.Struct, frozen=True):
             again = "  (it had been done before)" if done.duplicate else ""
             typer.echo(said(room.mirror) + again)
 
-        self._run(act, command_id)
+        self._run(act, command_id, typed or {})
 
     def look(self, show: Callable[[Mirror, float], None]) -> None:
         """Hand the room as it is now, and the server's time in ms, to ``show``."""
@@ -99,9 +101,11 @@ class Speaker(msgspec.Struct, frozen=True):
         async def act(live: Live, room: Room) -> None:
             show(room.mirror, live.server_ms())
 
-        self._run(act, "")
+        self._run(act, "", {})
 
-    def _run(self, act: Callable[[Live, Room], Awaitable[None]], command_id: str) -> None:
+    def _run(
+        self, act: Callable[[Live, Room], Awaitable[None]], command_id: str, typed: Mapping[str, str]
+    ) -> None:
         where = self.target()
         try:
             asyncio.run(self._session(where, act))
@@ -112,7 +116,7 @@ class Speaker(msgspec.Struct, frozen=True):
         except CommandRefused as error:
             if error.code == "pending":
                 fail(UNKNOWN, f"unknown: it may have been done. {_again(command_id)}")
-            fail(REFUSED, f"refused: {error}{_remedy(error)}")
+            fail(REFUSED, _refused(error, typed))
         except OutcomeUnknown as error:
             fail(UNKNOWN, f"unknown ({error.why}): it may have been done. {_again(command_id)}")
         except NotEntered as error:
@@ -137,16 +141,23 @@ def no_session(url: str, error: LiveError) -> str:
     code = error.code if isinstance(error, ConnectFailed) else ""
     if isinstance(error, ConnectionEnded):
         code = TOKEN_CODES.get(error.code, "")
-    return f"no session with {url}: {error}{remedy(code) or '. Is it running?'}"
+    return with_remedy(f"no session with {url}: {error}", REMEDIES.get(code, "is it running?"))
 
 
-def remedy(code: str) -> str:
-    """A sentence to end a refusal with; empty where nothing can be said."""
-    return f". {REMEDIES[code][0].upper()}{REMEDIES[code][1:]}" if code in REMEDIES else ""
+def with_remedy(text: str, remedy: str) -> str:
+    """What is wrong, and as a sentence of its own what to do about it, if anything."""
+    if not remedy:
+        return text
+    stop = "" if text.endswith((".", "?", "!")) else "."
+    return f"{text}{stop} {remedy[0].upper()}{remedy[1:]}"
 
 
-def _remedy(error: CommandRefused) -> str:
-    return remedy(error.code) or (f". Try again in {error.retry_ms} ms" if error.retry_ms else "")
+def _refused(error: CommandRefused, typed: Mapping[str, str]) -> str:
+    """With the option or argument at fault in place of the wire's field, where there is one."""
+    field = as_typed(error.field, typed)
+    where = f" ({field})" if field else ""
+    later = f"try again in {error.retry_ms} ms" if error.retry_ms else ""
+    return with_remedy(f"refused: {error.code}{where}: {error.detail}", REMEDIES.get(error.code, later))
 
 
 def _again(command_id: str) -> str:

@@ -5,7 +5,7 @@ This file is what can be typed; what it means is ``acts.py``, how it is said ``s
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, TypeVar
 
 import typer
@@ -16,7 +16,8 @@ from liveserver.cli.cart_table import print_cart
 from liveserver.cli.orders import orders
 from liveserver.cli.speaking import Build, Speaker
 from liveserver.cli.target import DEFAULT_URL, TokenFileOption, TokenOption, UrlOption
-from protocol.limits import WAITLIST_MAX
+from liveserver.cli.typed import OF_LISTING, OF_SALE, OF_UPDATE
+from protocol.limits import HOLD_MS_MAX, QUANTITY_MAX, SALE_DURATION_MS_MAX, SPREAD_MS_MAX, WAITLIST_MAX
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -94,6 +95,7 @@ def list_(
             photo=photo,
             listing_id=listing_id,
         ),
+        OF_LISTING,
     )
 
 
@@ -125,6 +127,7 @@ def update(
             line=line,
             photo=photo,
         ),
+        OF_UPDATE,
     )
 
 
@@ -183,7 +186,7 @@ def show(ctx: typer.Context) -> None:
 def open_(
     ctx: typer.Context,
     listing: Name,
-    limit: Annotated[int, typer.Option(min=0, help="Units per buyer; 0 is no limit.")] = 0,
+    limit: Annotated[int, typer.Option(min=0, max=QUANTITY_MAX, help="Units per buyer; 0 is no limit.")] = 0,
     minutes: Annotated[int, typer.Option(min=1, max=1440, help="How long it runs.")] = 60,
     opens_in: Annotated[str, typer.Option("--in", help="Open after this, like 5s.")] = "",
     hold: Annotated[str, typer.Option(help="How long a reservation waits for payment.")] = "15m",
@@ -202,11 +205,11 @@ def open_(
 
     Example:  liveserver streamer r1 sale open 3 --limit 1 --minutes 10 --in 5s --spread 3s
     """
-    opens_in_ms = _parsed(parsing.duration_ms, opens_in, "--in") if opens_in else 0
-    hold_ms = _parsed(parsing.duration_ms, hold, "--hold")
+    opens_in_ms = _between(opens_in, "--in", 0, SALE_DURATION_MS_MAX) if opens_in else 0
+    hold_ms = _between(hold, "--hold", 1_000, HOLD_MS_MAX)
     if sale_id:
         _parsed(parsing.wire_id, sale_id, "--id")
-    spread_ms = _parsed(parsing.duration_ms, spread, "--spread")
+    spread_ms = _between(spread, "--spread", 0, SPREAD_MS_MAX)
     ships_at_ms = _parsed(parsing.day_ms, ships, "--ships") if ships else 0
     _say(
         ctx,
@@ -225,6 +228,7 @@ def open_(
             ships_at_ms=ships_at_ms,
             shelf=shelf,
         ),
+        OF_SALE,
     )
 
 
@@ -347,8 +351,12 @@ def _speaker(ctx: typer.Context) -> Speaker:
     return speaker
 
 
-def _say(ctx: typer.Context, build: Build) -> None:
-    _speaker(ctx).say(build)
+def _say(ctx: typer.Context, build: Build, typed: Mapping[str, str] | None = None) -> None:
+    _speaker(ctx).say(build, typed)
+
+
+def _between(given: str, hint: str, least_ms: int, most_ms: int) -> int:
+    return _parsed(lambda text: parsing.duration_between(text, least_ms, most_ms), given, hint)
 
 
 def _parsed(parse: Callable[[S], T], given: S, hint: str) -> T:

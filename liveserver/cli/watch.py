@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.live import Live as Screen
 
 from liveserver.cli.parsing import wire_id
-from liveserver.cli.speaking import REFUSED, fail, no_session, remedy
+from liveserver.cli.speaking import REFUSED, REMEDIES, fail, no_session, with_remedy
 from liveserver.cli.target import DEFAULT_URL, TokenFileOption, TokenOption, UrlOption, target
 from liveserver.cli.watch_view import Comments, lines, picture, session_line
 from protocol.client.aio import CommandRefused, Live, LiveError, Room, connect
@@ -44,7 +44,7 @@ def watch(
     try:
         asyncio.run(watching.run(where.socket_url, where.token))
     except CommandRefused as error:
-        fail(REFUSED, f"room {room} refused: {error}{remedy(error.code)}")
+        fail(REFUSED, with_remedy(f"room {room} refused: {error}", REMEDIES.get(error.code, "")))
     except LiveError as error:
         fail(REFUSED, no_session(where.socket_url, error))
     except BrokenPipeError:  # whoever read us has left: `… | head`

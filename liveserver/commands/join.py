@@ -8,11 +8,11 @@ from protocol.commands import Join
 from protocol.errors import CommandError
 from protocol.limits import ROOMS_PER_SESSION_MAX
 
-from .ports import Context
+from .ports import Context, Said
 from .session import Session
 
 
-def handle(context: Context, session: Session, command: Join) -> Awaitable[None]:
+def handle(context: Context, session: Session, command: Join) -> Awaitable[None] | Said:
     rooms = session.rooms.keys() | session.entering.keys()  # the joins said in the same breath count too
     if command.room not in rooms and len(rooms) >= ROOMS_PER_SESSION_MAX:
         raise CommandError("too_many_rooms", f"at most {ROOMS_PER_SESSION_MAX} at a time", field="room")

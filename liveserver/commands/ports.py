@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Final, Literal, NamedTuple, Protocol
 
 from liveserver.core.clock import Clock
 from liveserver.core.identity import Identity
@@ -29,6 +29,13 @@ NoticeKind = Literal[
     "reservationServed",
     "reservationSkipped",
 ]
+
+
+class Said:
+    """Instead of a reply: it was said already, where it had to be in order with what came behind it."""
+
+
+SAID: Final = Said()
 
 
 class LiveRoom(Protocol):
@@ -86,8 +93,9 @@ class Rooms(Protocol):
 
     def held(self, room: str) -> LiveRoom | None: ...
 
-    async def join(self, session: Session, command: Join) -> None:
-        """Adds the session, says the reply and writes what it has missed, in one turn of the loop."""
+    def join(self, session: Session, command: Join) -> Awaitable[None] | Said:
+        """Adds the session, says the reply and writes what it has missed, in one turn of the loop: in this
+        one, if nothing has to be looked up for it."""
         ...
 
     def leave(self, session: Session, room: str) -> None: ...
@@ -193,4 +201,10 @@ class Later(NamedTuple):
     reply: Callable[[asyncio.Future[Any]], Reply]
 
 
-Answer = Later | Awaitable[Reply | None] | Reply | None
+async def decided(asked: Verdict | asyncio.Future[Verdict]) -> Verdict:
+    """What ``Stock.purchase`` answered, once it is known: for whoever has a task of his own to wait in.
+    Raises ``LedgerError``. Cancelled: an order not yet sent is withdrawn, a sent one may take effect."""
+    return asked if isinstance(asked, Verdict) else await asked
+
+
+Answer = Later | Awaitable[Reply | None] | Reply | Said | None

@@ -13,8 +13,8 @@ from protocol.errors import CommandError
 from protocol.replies import PurchaseOutcome
 
 from .joined import joined_room
-from .ports import Context, Later
-from .reservations import held, refusal
+from .ports import Context, Later, decided
+from .reservations import held, ledger_errors, refusal
 from .session import Session
 
 RETRY_MS = {Outcome.PENDING: 300, Outcome.UNAVAILABLE: 500, Outcome.FROZEN: 2_000}
@@ -27,32 +27,30 @@ def handle(
         return _from_shelf(context, session, command)
     if joined_room(context, session, command.room).view.sold_here(command.sale_id) is None:
         raise CommandError("unknown_sale", field="saleId", retry_ms=200)
-    return _ask(context, session, command)
+    asked = _ask(context, session, command)
+    if isinstance(asked, Verdict):
+        return outcome_of(context, command.sale_id, command.id, asked)
+    return Later(asked, partial(_answer, context, command))
 
 
 async def _from_shelf(context: Context, session: Session, command: Purchase) -> PurchaseOutcome:
     if not await context.shelf.sells(command.sale_id):
         raise CommandError("unknown_sale", "no such sale on a shelf", field="saleId", retry_ms=1_000)
-    said = _ask(context, session, command)
-    if isinstance(said, PurchaseOutcome):
-        return said
-    await asyncio.wait([said.asked])
-    return _answer(context, command, said.asked)
+    with ledger_errors():
+        verdict = await decided(_ask(context, session, command))
+    return outcome_of(context, command.sale_id, command.id, verdict)
 
 
-def _ask(context: Context, session: Session, command: Purchase) -> PurchaseOutcome | Later:
+def _ask(context: Context, session: Session, command: Purchase) -> Verdict | asyncio.Future[Verdict]:
     order = Order(
         user_id=session.who.user_id,
         command_id=command.id,
         lines=tuple(Line(line.item_id, line.quantity) for line in command.lines),
     )
     try:
-        asked = context.stock.purchase(command.sale_id, order, attempt=command.attempt)
+        return context.stock.purchase(command.sale_id, order, attempt=command.attempt)
     except LedgerError as error:
         raise refusal(error) from error
-    if isinstance(asked, Verdict):
-        return outcome_of(context, command.sale_id, command.id, asked)
-    return Later(asked, partial(_answer, context, command))
 
 
 def _answer(context: Context, command: Purchase, asked: asyncio.Future[Verdict]) -> PurchaseOutcome:

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import heapq
 import random
+from typing import Final
 
 from .rate import Bucket
 from .shares import THOUSANDTHS
 from .waiting import Waiting
+
+PLACES_MIN: Final = 64
 
 
 class Budget:
@@ -43,13 +46,20 @@ class Budget:
         rate = self.rate
         self._bucket.retune(rate, max(rate, THOUSANDTHS) if rate else 0)  # a whole line must fit in
 
+    @property
+    def places(self) -> int:
+        """How many lines are worth keeping until the tick: more are never shown at once."""
+        return max(PLACES_MIN, 2 * self._bucket.burst // THOUSANDTHS)
+
+    def asked(self) -> float:
+        """One more line asks; its lot."""
+        self.wanted += 1
+        return self._rng.random()
+
     def choose(self, asking: list[Waiting], now_ms: int) -> list[Waiting]:
-        self.wanted += len(asking)
         room_for = self._bucket.whole(now_ms) // THOUSANDTHS
-        chosen = asking if len(asking) <= room_for else heapq.nsmallest(room_for, asking, key=self._draw)
+        chosen = (
+            asking if len(asking) <= room_for else heapq.nsmallest(room_for, asking, key=lambda one: one.turn)
+        )
         self._bucket.take(now_ms, len(chosen) * THOUSANDTHS)
         return chosen
-
-    def _draw(self, waiting: Waiting) -> tuple[int, int, float]:
-        """Smallest first: by priority, then whoever has said less in this second, then by lot."""
-        return -waiting.priority, waiting.nth, self._rng.random()

@@ -20,16 +20,15 @@ from protocol.types import Danmaku, Fate, Gift, Repeat
 
 from .blocks import outgoing_block, screen_block
 from .budget import Budget
+from .candidates import Candidates
 from .limits import (
     DANMAKU_BUDGET_PER_S,
     MERGE_WINDOW_MS,
     PENDING_ENTRIES_MAX,
     PENDING_TEXTS_MAX,
-    PENDING_TEXTS_RESERVED,
     REMOTE_PER_TICK_MAX,
     USER_LINES_PER_S,
 )
-from .priority import Priority
 from .shown import ShownText, ShownTexts
 from .speakers import Speakers
 from .tally import Tally
@@ -53,6 +52,7 @@ class DanmakuPool:
     ) -> None:
         self.budget = Budget(budget_per_s, rng or random.Random(0))
         self._speakers = Speakers(user_lines_per_s)
+        self._candidates = Candidates()
         self._shown = ShownTexts(merge_window_ms)
         self._deleted = Tombstones()  # danmaku ids
         self._silenced = Tombstones()  # user ids
@@ -62,6 +62,7 @@ class DanmakuPool:
 
     def _start_tick(self) -> None:
         self._waiting: dict[str, Waiting] = {}
+        self._candidates.clear()
         self._remote_waiting: dict[str, Waiting] = {}  # by the ids other processes know it by
         self._entries = 0
         self._ours = Tally()
@@ -101,14 +102,20 @@ class DanmakuPool:
     def _join_waiting(self, text: str, entry: Offered, now_ms: int) -> None:
         waiting = self._waiting.get(text)
         if waiting is None:
-            if len(self._waiting) >= _texts_max(entry.priority):
-                self._shed(entry, "budget")
-                return
-            nth = self._speakers.next(entry.danmaku.user_id, now_ms)
+            user_id = entry.danmaku.user_id
+            nth = self._speakers.next(user_id, now_ms)
             if nth is None:
                 self._shed(entry, "rate", self._speakers.wait_ms(now_ms))
                 return
-            waiting = self._waiting[text] = Waiting(text, nth)
+            waiting = Waiting(text, nth, self.budget.asked())
+            places = min(PENDING_TEXTS_MAX, self.budget.places)
+            goes = self._candidates.enter(waiting, entry.priority, places)
+            if goes is waiting:
+                self._shed(entry, "budget")
+                return
+            if goes is not None:
+                self._take_out(goes, goes.entries, "budget")
+            self._waiting[text] = waiting
         self._entries += 1
         waiting.add(entry)
 
@@ -149,7 +156,7 @@ class DanmakuPool:
             self._theirs.shed += 1
         else:
             if waiting is None:
-                waiting = self._waiting[text] = Waiting(text, 0)
+                waiting = self._waiting[text] = Waiting(text)
             waiting.remote = danmaku
             self._remote_waiting[danmaku.danmaku_id] = waiting
 
@@ -254,6 +261,7 @@ class DanmakuPool:
             del self._remote_waiting[waiting.remote.danmaku_id]
             waiting.remote = None
         if waiting.remote is None and not waiting.entries:
+            waiting.out = True
             del self._waiting[waiting.text]
 
     def _no_more_repeats(self, lines: list[ShownText]) -> None:
@@ -284,8 +292,3 @@ class DanmakuPool:
     ) -> None:
         if entry.ticket is not None:
             self._settled.append(Settled(entry.ticket, fate, danmaku_id, reason, retry_ms))
-
-
-def _texts_max(priority: int) -> int:
-    """A flood of viewers doesn't take the place of those who come first."""
-    return PENDING_TEXTS_MAX + (PENDING_TEXTS_RESERVED if priority > Priority.VIEWER else 0)

@@ -14,8 +14,7 @@ DANMAKU_BUDGET_PER_S = (
     30  # shown; Guess: what an eye can follow; hosted rooms allow 10 to 40 messages a second
 )
 MERGE_WINDOW_MS = 10_000  # Source: a "888" wave in a recorded room lasted ten seconds
-PENDING_TEXTS_MAX = 2_000  # different texts that wait in one tick: a flood of 20,000 a second
-PENDING_TEXTS_RESERVED = 500  # and so many more of those who come before plain viewers
+PENDING_TEXTS_MAX = 2_000  # different texts that wait in one tick; more than a tick can show never do
 USER_LINES_PER_S = 4  # of one user, over all his connections here: what one connection may say
 SPEAKERS_MAX = 20_000  # users whose lines are counted in one second
 PENDING_ENTRIES_MAX = 20_000  # comments that wait in one tick, equal ones included

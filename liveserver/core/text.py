@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 from protocol.errors import CommandError
 
@@ -20,6 +21,7 @@ _UNSEEN = re.compile(
     f"|(?<![{_EMOJI}])\u200d|\u200d(?![{_EMOJI}])"
 )
 _STYLES = re.compile("[\ufe00-\ufe0f]")  # an emoji in colour or not
+TEXTS_REMEMBERED = 8_192  # half of what is said was said before, and is then compared for free
 _BLANKS = re.compile(r"\s+")
 _LONG_RUN = re.compile(r"([^\d\s])\1{3,}")
 _ONE_DIGIT = re.compile(r"(\d)\1{3,}")
@@ -33,6 +35,7 @@ def clean(text: str) -> str:
     return shown
 
 
+@lru_cache(maxsize=TEXTS_REMEMBERED)
 def normalise(text: str) -> str:
     """Equal results: the same comment, said again. Case, width, spacing, how long "哈哈哈哈" goes on and what
     ends "好!!!" don't count; a number's digits do ("1000" isn't "10000"), unless it is one digit repeated."""

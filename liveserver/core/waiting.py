@@ -32,11 +32,13 @@ class Waiting:
     for certain; else the first of ``entries`` is shown, if the budget allows: the first said of those with
     the highest priority."""
 
-    __slots__ = ("aliases", "entries", "more", "nth", "remote", "text")
+    __slots__ = ("aliases", "entries", "lot", "more", "nth", "out", "remote", "text")
 
-    def __init__(self, text: str, nth: int) -> None:
+    def __init__(self, text: str, nth: int = 0, lot: float = 0.0) -> None:
         self.text = text
         self.entries: list[Offered] = []
+        self.lot = lot
+        self.out = False  # it is no longer in the tick
         self.nth = nth  # how many lines its sender had in this second before
         self.remote: Danmaku | None = None
         self.aliases: list[str] = []  # ids of equal ones other processes show
@@ -45,6 +47,11 @@ class Waiting:
     @property
     def priority(self) -> int:
         return self.entries[0].priority
+
+    @property
+    def turn(self) -> tuple[int, int, float]:
+        """Smallest first: by priority, then whoever has said less in this second, then by lot."""
+        return -self.priority, self.nth, self.lot
 
     def add(self, entry: Offered) -> None:
         self.entries.append(entry)

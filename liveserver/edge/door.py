@@ -6,6 +6,9 @@ bytes replayed; an upgrade is judged here, and then the connection is a ``Socket
 
 A head is 16 KiB at most and is there within five seconds. A refused browser sees no HTTP status, only that
 it failed: over capacity it is let in and told (``bye``, close 1013), at a bounded rate.
+
+A crowd that comes at once is let in by slices of each turn of the loop (``edge.turnstile``), so that who is
+in already hardly notices; beyond what can be done in a second or two it is refused at once.
 """
 
 from __future__ import annotations
@@ -14,27 +17,30 @@ import asyncio
 import functools
 import logging
 from collections import Counter
-from collections.abc import Callable
+from random import Random
 from typing import Any, cast
 
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from liveserver.core.clock import Clock
+from liveserver.edge import files
 from liveserver.edge.fast_handshake import FastHandshake
 from liveserver.edge.handshake import Accepted, Handshake, Rules, is_upgrade
 from liveserver.edge.keepalive import Keepalive
 from liveserver.edge.metrics import Metrics
 from liveserver.edge.owner import SocketOwner
+from liveserver.edge.plain_http import PlainHttp
 from liveserver.edge.problem import Problem
 from liveserver.edge.socket import Socket, address_of
+from liveserver.edge.turnstile import Turnstile
 from protocol.close import CATALOGUE, Close
 from protocol.replies import Bye
 
 HEAD_BYTES_MAX = 16 * 1024
 TOLD_PER_SECOND_MAX = 200  # Guess: handshakes spent on telling browsers that there is no room
-KEPT_HEAD_BYTES_MAX = 64 * 1024  # a next head, and what is left of a body that nobody read
+WAITING_MAX = 5_000  # upgrades for which there was no time yet: about a second's worth
+CROWDED_RETRY_MS = (1_000, 5_000)  # drawn from, for whom there is no descriptor or no time
 _HEAD_END = b"\r\n\r\n"
 
 log = logging.getLogger(__name__)
@@ -48,9 +54,12 @@ class FrontDoor:
         self.keepalive = keepalive
         self.clock = clock
         self.trusts_proxies = bool(rules.trusted)
+        self.turnstile = Turnstile()
+        self.files = files.Files.of_process()
         self.handshake = FastHandshake(Handshake(rules))
         self.accepted = 0
         self.refused: Counter[str] = Counter()
+        self._random = Random()
         self._told_second = 0
         self._told = 0
 
@@ -72,6 +81,10 @@ class FrontDoor:
             label="why",
         )
 
+    def crowded_ms(self) -> int:
+        """For whom there is no descriptor or no time: after how long to try again."""
+        return self._random.randint(*CROWDED_RETRY_MS)
+
     def may_tell(self) -> bool:
         """Is there still time in this second to let one in and tell it to come back later?"""
         second = self.clock.now_ms() // 1000
@@ -82,7 +95,17 @@ class FrontDoor:
 
 
 class Door(asyncio.Protocol):
-    __slots__ = ("_config", "_front", "_head", "_loop", "_refused", "_server_state", "_state", "_transport")
+    __slots__ = (
+        "_config",
+        "_front",
+        "_head",
+        "_loop",
+        "_refused",
+        "_server_state",
+        "_state",
+        "_transport",
+        "_waits",
+    )
 
     def __init__(
         self,
@@ -99,10 +122,14 @@ class Door(asyncio.Protocol):
         self._loop = _loop
         self._head = b""
         self._refused = False
+        self._waits = False  # for its turn at the turnstile, and isn't read
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
+        if len(self._connections) >= self._front.files.refusals_max:
+            self._refuse(_over_capacity(self._front.crowded_ms()))
+            return
         self._connections.add(self)
         self._front.keepalive.arriving(self)
 
@@ -117,12 +144,15 @@ class Door(asyncio.Protocol):
         elif end > HEAD_BYTES_MAX or (end < 0 and len(self._head) > HEAD_BYTES_MAX):
             self._refuse(Problem("head_too_big", f"a head is {HEAD_BYTES_MAX} bytes at most"))
         elif end >= 0:
-            self._leave()
-            head, rest = self._head[: end + len(_HEAD_END)], self._head[end + len(_HEAD_END) :]
-            if is_upgrade(head):
-                self._upgrade(transport, head, rest)
-            else:
+            self._front.keepalive.arrived(self)
+            if not is_upgrade(self._head[: end + len(_HEAD_END)]):
+                self._connections.discard(self)
                 self._hand_over(transport)
+            elif len(self._front.turnstile) >= WAITING_MAX:
+                self._refuse(_over_capacity(self._front.crowded_ms()))
+            elif not self._front.turnstile.enter(self._come_in):
+                self._waits = True
+                transport.pause_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._leave()
@@ -152,25 +182,43 @@ class Door(asyncio.Protocol):
 
     def _refuse(self, problem: Problem) -> None:
         """Answer and end our side; read on, unheard, until the peer has gone or two seconds have: closing
-        with bytes unread would reset the connection and take the answer away."""
+        with bytes unread would reset the connection and take the answer away. Where descriptors are too few
+        for that, it is closed at once."""
         assert self._transport is not None
         self._refused = True
         self._front.refused[problem.code] += 1
-        self._connections.add(self)
-        self._front.keepalive.closing(self)
         self._head = b""
         self._transport.write(problem.response())
+        if len(self._connections) >= self._front.files.refusals_max:
+            self._transport.close()
+            return
+        self._connections.add(self)
+        self._front.keepalive.closing(self)
         if self._transport.can_write_eof():
             self._transport.write_eof()
         else:
             self._transport.close()
 
     def _hand_over(self, transport: asyncio.Transport) -> None:
-        http = PlainHttp(self._front, self._config, self._server_state, self._state, self._loop)
+        own = self._config, self._server_state, self._state, self._loop
+        again = functools.partial(Door, self._front, *own)
+        http = PlainHttp(again, self._front.keepalive, *own)
         http.connection_made(transport)
         transport.set_protocol(http)
         http.data_received(self._head)
         self._head = b""
+
+    def _come_in(self) -> None:
+        """Its head is there, and so is its turn."""
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return  # it has gone while it waited
+        self._connections.discard(self)
+        if self._waits:
+            self._waits = False
+            transport.resume_reading()
+        end = self._head.find(_HEAD_END) + len(_HEAD_END)
+        self._upgrade(transport, self._head[:end], self._head[end:])
 
     def _upgrade(self, transport: asyncio.Transport, head: bytes, rest: bytes) -> None:
         address = address_of(transport) if self._front.trusts_proxies else ""
@@ -178,7 +226,8 @@ class Door(asyncio.Protocol):
         if isinstance(verdict, Problem):
             self._refuse(verdict)
             return
-        retry_ms = self._front.owner.admits()
+        few = len(self._connections) >= self._front.files.connections_max
+        retry_ms = self._front.crowded_ms() if few else self._front.owner.admits()
         if retry_ms <= 0:
             self._front.accepted += 1
             self._open(transport, verdict, self._front.owner).start(rest)
@@ -186,7 +235,7 @@ class Door(asyncio.Protocol):
             self._front.refused["over_capacity"] += 1
             self._tell(self._open(transport, verdict, _NOBODY), retry_ms)
         else:
-            self._refuse(Problem("over_capacity", f"try again in {retry_ms} ms", retry_ms=retry_ms))
+            self._refuse(_over_capacity(retry_ms))
 
     def _open(self, transport: asyncio.Transport, accepted: Accepted, owner: SocketOwner) -> Socket:
         self._head = b""
@@ -212,6 +261,10 @@ class Door(asyncio.Protocol):
         socket.close(Close.TRY_LATER, f"{rule.name} retryMs={retry_ms}")
 
 
+def _over_capacity(retry_ms: int) -> Problem:
+    return Problem("over_capacity", f"try again in {retry_ms} ms", retry_ms=retry_ms)
+
+
 class _Nobody:
     """Owns the sockets that are told to come back later."""
 
@@ -230,63 +283,3 @@ class _Nobody:
 
 
 _NOBODY = _Nobody()
-
-
-class PlainHttp(HttpToolsProtocol):
-    """uvicorn's own HTTP, with two things of ours for a kept-alive connection. An upgrade on it (proxies
-    reuse theirs) goes back to the door instead of to a WebSocket class of uvicorn's. And the next request's
-    head is owed in time and inside a limit as the first one's was: uvicorn sets neither."""
-
-    def __init__(
-        self,
-        front: FrontDoor,
-        config: Config,
-        server_state: ServerState,
-        app_state: dict[str, Any],
-        _loop: asyncio.AbstractEventLoop | None = None,
-    ) -> None:
-        super().__init__(config, server_state, app_state, _loop)
-        self._door: Callable[[], Door] = functools.partial(
-            Door, front, config, server_state, app_state, _loop
-        )
-        self._keepalive = front.keepalive
-        self._head_bytes = 0  # since the last request was answered
-
-    def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        if self.transport.is_closing() or self.transport.get_protocol() is not self:
-            return
-        if self.cycle is not None and not self.cycle.response_complete:
-            self._head_bytes = 0
-            self._keepalive.arrived(self)
-            return
-        if self._head_bytes == 0:
-            self._keepalive.arriving(self)
-        self._head_bytes += len(data)
-        if self._head_bytes > KEPT_HEAD_BYTES_MAX:
-            self.transport.close()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._keepalive.arrived(self)
-        super().connection_lost(exc)
-
-    def overdue(self) -> None:
-        """The next head was begun and did not come in time (the keepalive calls this)."""
-        self.transport.abort()
-
-    def _should_upgrade_to_ws(self) -> bool:
-        return True
-
-    def handle_websocket_upgrade(self) -> None:
-        self.connections.discard(self)
-        self._keepalive.arrived(self)
-        if self.cycle is not None and not self.cycle.response_complete:
-            self.transport.close()  # an upgrade behind an unanswered request: nobody honest does that
-            return
-        head = [f"{self.scope['method']} ".encode(), self.url, b" HTTP/1.1\r\n"]
-        for name, value in self.headers:
-            head += [name, b": ", value, b"\r\n"]
-        door = self._door()
-        door.connection_made(self.transport)
-        self.transport.set_protocol(door)
-        door.data_received(b"".join([*head, b"\r\n"]))

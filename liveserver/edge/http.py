@@ -34,7 +34,7 @@ from liveserver.edge.tokens import TokenError, Tokens
 from protocol.codec import JSON
 from protocol.errors import CommandError
 from protocol.limits import COMMAND_BYTES_MAX
-from protocol.types import ID_PATTERN
+from protocol.types import ID_PATTERN, ID_WORDS
 
 BODY_BYTES_MAX = COMMAND_BYTES_MAX
 BODY_SECONDS_MAX = 10.0
@@ -67,7 +67,7 @@ def http_app(
         return _json(body, 503 if reasons else 200)
 
     async def scraped(_request: Request) -> Response:
-        body, media_type = metrics.exposition()
+        body, media_type = await metrics.scraped()
         return Response(body, headers={"Content-Type": media_type})
 
     async def openapi(_request: Request) -> Response:
@@ -146,7 +146,7 @@ def _key(request: Request) -> str:
         detail = f"send `{KEY_HEADER}: <id>`: the same key takes effect at most once"
         raise Refusal(Problem("missing_field", detail, field=KEY_HEADER, status=400))
     if not _ID.fullmatch(key):
-        detail = f"`{KEY_HEADER}` must match {ID_PATTERN}"
+        detail = f"`{KEY_HEADER}` is an id: {ID_WORDS}"
         raise Refusal(Problem("invalid_field", detail, field=KEY_HEADER, status=400))
     return key
 
@@ -155,7 +155,9 @@ def _query(request: Request, operation: Operation) -> dict[str, str]:
     known = {parameter.name for parameter in operation.query}
     for name in request.query_params:
         if name not in known:
-            raise CommandError("unknown_field", "no such query parameter", field=name[:64])
+            there = ", ".join(f"`{parameter.name}`" for parameter in operation.query)
+            detail = f"no such query parameter: {f'there is {there}' if there else 'none is known here'}"
+            raise CommandError("unknown_field", detail, field=name[:64])
     return dict(request.query_params)
 
 

@@ -4,7 +4,7 @@ read them; they are read when somebody scrapes. Nothing here runs per message.""
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
@@ -36,6 +36,7 @@ class Metrics(Collector):
     reading that fails is logged and left out: one bad number takes no other away."""
 
     def __init__(self) -> None:
+        self.gather: Callable[[], Awaitable[bytes]] | None = None  # with those of other processes
         self._readings: dict[str, _Reading] = {}
         self._histograms: dict[str, tuple[str, Histogram]] = {}
         self._registry = CollectorRegistry()
@@ -61,6 +62,12 @@ class Metrics(Collector):
     def exposition(self) -> tuple[bytes, str]:
         """The body and its media type."""
         return generate_latest(self._registry), CONTENT_TYPE_LATEST
+
+    async def scraped(self) -> tuple[bytes, str]:
+        """What ``/metrics`` answers: this process's exposition, or that of all that ``gather`` knows."""
+        if self.gather is None:
+            return self.exposition()
+        return await self.gather(), CONTENT_TYPE_LATEST
 
     def collect(self) -> Iterator[Metric]:
         for reading in self._readings.values():

@@ -19,7 +19,7 @@ from protocol import commands
 from protocol.codec import JSON, checked
 from protocol.errors import CommandError
 from protocol.replies import Done, PurchaseOutcome
-from protocol.types import ID_PATTERN, HeldReservation, ListingDraft, Role
+from protocol.types import ID_PATTERN, ID_WORDS, HeldReservation, ListingDraft, Role
 
 CURSOR_CHARS_MAX = 64
 ORDERS_PAGE_DEFAULT = 100
@@ -138,7 +138,7 @@ def id_of(values: Mapping[str, str], name: str) -> str:
     if name not in values:
         raise CommandError("missing_field", f"`{name}` is needed", field=name)
     if not _ID.fullmatch(values[name]):
-        raise CommandError("invalid_field", f"`{name}` must match {ID_PATTERN}", field=name)
+        raise CommandError("invalid_field", f"`{name}` is an id: {ID_WORDS}", field=name)
     return values[name]
 
 

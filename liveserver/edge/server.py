@@ -65,12 +65,20 @@ class Serving:
         if self._task.done():
             await self._task
 
-    async def stop(self) -> None:
-        """Listen no more, close every socket 1001, let requests end; at most ``STOP_SECONDS_MAX``, then cut
-        what is left. Cancelled, it has begun all that, and what is left is cut at once."""
+    def stop_accepting(self) -> None:
+        """Take no new connections; those that are there go on. Whoever else holds the listening socket takes
+        what waits in its queue: nobody is refused."""
+        for listening in self._uvicorn.servers:
+            listening.close()
+
+    async def stop(self, seconds_max: float = STOP_SECONDS_MAX) -> None:
+        """Listen no more, close every socket 1001, let requests end; at most ``seconds_max``, then cut what
+        is left. Cancelled, it has begun all that, and what is left is cut at once."""
         self._uvicorn.should_exit = True
         try:
-            await asyncio.shield(self._task)
+            await asyncio.wait({self._task}, timeout=seconds_max)
+            if self._task.done():
+                self._task.result()
         finally:
             self._cut()
             self._task.cancel()

@@ -32,6 +32,7 @@ from protocol.codec import Codec
 from protocol.errors import NotOurs
 
 NO_FD = -1
+CORKED_BYTES_MAX = 16 * 1024  # of one frame: a larger one is shared, and joining it would copy it
 CORKED_MAX = 16  # frames of ours that wait for the end of a read: beyond, whether he reads shows too late
 
 log = logging.getLogger(__name__)
@@ -140,7 +141,17 @@ class Socket(asyncio.Protocol):
 
     def send(self, payload: bytes) -> None:
         """One message of ours, framed uncompressed."""
-        self._say(frame_bytes(payload, text=self.codec.text, deflate=False))
+        self.say(frame_bytes(payload, text=self.codec.text, deflate=False))
+
+    def say(self, frame: bytes) -> None:
+        """One complete frame for this peer alone, in order; it leaves with the others of this read."""
+        if self._corked is None or len(frame) > CORKED_BYTES_MAX:
+            self._uncork()
+            self.write(frame)
+            return
+        self._corked.append(frame)
+        if len(self._corked) >= CORKED_MAX:
+            self._uncork()
 
     def close(self, code: Close, reason: str = "") -> None:
         """Say why and go: close frame now, the peer's awaited for two seconds, then cut. Closing what is
@@ -290,21 +301,13 @@ class Socket(asyncio.Protocol):
         if self.paused:
             self._owed_pong = pong_bytes(ping.payload)
         else:
-            self._say(pong_bytes(ping.payload))
+            self.say(pong_bytes(ping.payload))
 
     def _close_heard(self, his: Closing) -> None:
         """The answer to ours, or his own, which is answered."""
         if not self.closed:
             self._goodbye(echo_bytes(his.payload), his.code)
         self._half_close()
-
-    def _say(self, frame: bytes) -> None:
-        if self._corked is None:
-            self.write(frame)
-            return
-        self._corked.append(frame)
-        if len(self._corked) >= CORKED_MAX:
-            self._uncork()
 
     def _uncork(self) -> None:
         if self._corked:

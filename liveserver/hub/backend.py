@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from msgspec.structs import replace
 from redis.asyncio import Redis
 
 from liveserver.commands import (
@@ -22,7 +23,7 @@ from liveserver.commands import (
     resume_sale,
     return_order,
 )
-from liveserver.commands.ports import Context
+from liveserver.commands.ports import Context, decided
 from liveserver.commands.purchase import RETRY_MS, outcome_of
 from liveserver.commands.reservations import held, ledger_errors
 from liveserver.commands.sales import may_place
@@ -47,7 +48,6 @@ from liveserver.stock.port import (
     Outcome,
     ReservationState,
     UnknownReservationError,
-    Verdict,
 )
 from liveserver.stock.sales import find_sales
 from liveserver.store.port import SHELF
@@ -113,8 +113,7 @@ class Backend:
         lines = tuple(Line(line.item_id, line.quantity) for line in order.lines)
         wanted = Order(user_id=order.user_id, command_id=command_id, lines=lines)
         with ledger_errors():
-            asked = self._context.stock.purchase(sale_id, wanted, attempt=order.attempt)
-            verdict = asked if isinstance(asked, Verdict) else await asked
+            verdict = await decided(self._context.stock.purchase(sale_id, wanted, attempt=order.attempt))
         if verdict.outcome in (Outcome.PENDING, Outcome.UNAVAILABLE):
             raise CommandError(verdict.outcome.value, retry_ms=RETRY_MS[verdict.outcome])
         return outcome_of(self._context, sale_id, command_id, verdict)
@@ -157,14 +156,26 @@ class Backend:
         if view is None or not trusted:
             raise CommandError("unknown_sale", field="saleId")
         await self._may_see(identity, sale_id)
-        return view
+        return await self._named(view)
 
     async def sales(self, identity: Identity, after: str, limit: int) -> SalePage:
         with store_errors(reading=True):
             sale_ids = [sale_id for sale_id in await find_sales(self._feed_client) if sale_id > after]
         views = [await self._shelf.view(sale_id, trusted=True) for sale_id in sale_ids[:limit]]
         following = sale_ids[limit - 1] if len(sale_ids) > limit else ""
-        return SalePage(sales=[view for view in views if view is not None], next=following)
+        named = [await self._named(view) for view in views if view is not None]
+        return SalePage(sales=named, next=following)
+
+    async def _named(self, view: SaleView) -> SaleView:
+        """One on no shelf, by the listing of a room: its own, where it has been opened in one."""
+        if view.on_shelf:
+            return view
+        places = await self._context.places.of(view.sale_id)
+        shown = min(places.items(), key=lambda one: (not one[1].home, one[0]), default=None)
+        if shown is None:
+            return view
+        listing = shown[1].listing
+        return replace(view, title=listing.title, line=listing.line, photo=listing.photo, items=listing.items)
 
     async def places(self, identity: Identity, sale_id: str) -> SalePlaces:
         places = await self._context.places.of(sale_id)
@@ -264,7 +275,7 @@ def _as_of(now: HeldReservation, state: ReservationState) -> HeldReservation:
         command_id=now.command_id,
         state=state.value,
         lines=now.lines,
-        expires_at_ms=now.expires_at_ms,
+        expires_at_ms=0 if state is ReservationState.WAITING else now.expires_at_ms,  # of its later hold
     )
 
 

@@ -86,7 +86,7 @@ class Delivery:
             )
             if len(self._frames) < KEPT_MAX:
                 self._frames[seat.cursor] = encoded
-        seat.writer.write(encoded.bytes_for(seat.variant))
+        seat.writer.say(encoded.bytes_for(seat.variant))
         count = head - seat.cursor
         self._room.law.critical_advanced(written=0 if replay else count, replayed=count if replay else 0)
         seat.cursor = head
@@ -104,7 +104,7 @@ class Delivery:
                 )
             )
             self._snapshot_n = room.n
-        seat.writer.write(self._snapshot.bytes_for(seat.variant))
+        seat.writer.say(self._snapshot.bytes_for(seat.variant))
         if seat.cursor == NOWHERE:
             seat.start = room.view.offset
         else:
@@ -125,7 +125,7 @@ class Delivery:
                     room=room.room_id, t=room.clock.now_ms(), head=room.view.offset, state=room.full_state()
                 )
             )
-        seat.writer.write(self._state.bytes_for(seat.variant))
+        seat.writer.say(self._state.bytes_for(seat.variant))
         seat.missed = False
 
     def can_replay(self, epoch: int, offset: int) -> bool:

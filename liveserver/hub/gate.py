@@ -21,7 +21,7 @@ import structlog
 
 from liveserver.commands import authenticate
 from liveserver.commands.dispatch import dispatch
-from liveserver.commands.ports import Context, Later
+from liveserver.commands.ports import Context, Later, Said
 from liveserver.commands.session import Session
 from liveserver.core.clock import Clock
 from liveserver.core.identity import Identity
@@ -35,6 +35,8 @@ from protocol.errors import CommandError
 from protocol.limits import AUTHENTICATE_MS_MAX, COMMANDS_IN_FLIGHT_MAX
 from protocol.replies import Bye, ErrorReply, Notice, Receipt, Reply, ReplyBase
 
+from .drain import RETRY_MS as RESTART_RETRY_MS
+from .drain import WITHIN_MS, Drained, drain
 from .encoded import Variant
 from .people import People
 from .rooms import Rooms
@@ -49,8 +51,6 @@ DEADLINES_MS = 250  # how often due deadlines are looked at
 DEADLINE_LOOK_MS = 60_000  # a later one is looked at this often: tokens' ends are many, and far away
 CREDENTIAL_CODES = ("bad_token", "token_expired")  # what ends a session that says who it is
 FULL_RETRY_MS = (2_000, 10_000)  # drawn from, for who finds no room here
-DRAIN_MS_MAX = 3_000  # owed replies are waited for this long
-RESTART_RETRY_MS, RESTART_SPREAD_MS = 200, 2_000  # the window clients come back in
 
 
 class Gate:
@@ -70,6 +70,7 @@ class Gate:
         self._opened = itertools.count(1)
         self.draining = False
         self.admitting = True  # False while everything here is late: see ``core.ladder``
+        self._elsewhere = False  # while draining: is somebody else there for who comes?
         self.context: Context  # set by ``use``: the handlers' world needs us, and we need it
         self.rooms: Rooms
 
@@ -84,7 +85,7 @@ class Gate:
     # -- SocketOwner -----------------------------------------------------------------------------------
 
     def admits(self) -> int:
-        if self.draining:
+        if self.draining and not self._elsewhere:
             return RESTART_RETRY_MS
         if self.admitting and len(self._sockets) < self._sessions_max:
             return 0
@@ -145,7 +146,9 @@ class Gate:
         if isinstance(answer, Later):
             answer.asked.add_done_callback(partial(self._asked, session, command, answer))
             return
-        if isinstance(answer, ReplyBase):
+        if isinstance(answer, Said):
+            session.in_flight -= 1
+        elif isinstance(answer, ReplyBase):
             session.in_flight -= 1
             session.reply(answer)
         elif answer is not None:  # None: said later, by the room's tick
@@ -299,23 +302,15 @@ class Gate:
 
     # -- leaving ---------------------------------------------------------------------------------------
 
-    async def drain(self) -> None:
-        """New commands are answered ``retry``; what is owed is said; everybody is told to come back."""
+    async def drain(
+        self, clock: Clock | None = None, *, within_ms: int = WITHIN_MS, elsewhere: bool = False
+    ) -> Drained:
+        """New commands are answered ``retry`` from now on; then as ``drain`` says. ``elsewhere``: others
+        listen at this address, and nobody new is let in here. Who had come a moment before is let in, and
+        goes with the others; else who comes is told to try later."""
         self.draining = True
-        waited_ms = 0
-        while waited_ms < DRAIN_MS_MAX and any(session.in_flight for session in self._sockets):
-            await asyncio.sleep(0.02)
-            waited_ms += 20
-        bye = Bye(
-            t=self._clock.now_ms(),
-            reason="restart",
-            reconnect=True,
-            retry_ms=RESTART_RETRY_MS,
-            spread_ms=RESTART_SPREAD_MS,
-        )
-        for session, socket in list(self._sockets.items()):
-            session.reply(bye)
-            socket.close(Close.GOING_AWAY, "restart")
+        self._elsewhere = elsewhere
+        return await drain(self._sockets, clock or self._clock, within_ms=within_ms)
 
 
 def _unheard(_message: Reply | Notice | Bye) -> None:

@@ -46,6 +46,7 @@ class KillSwitch:
         self._client = client  # to find the sales
         self._now = asyncio.Event()
         self._telling: set[str] = set()
+        self._at_once = asyncio.Semaphore(AT_ONCE)  # of telling: most of the store's connections stay free
         self.context: Context  # set by ``use``
 
     def use(self, context: Context) -> None:
@@ -192,10 +193,13 @@ class KillSwitch:
             await self._store.still_telling(sale_id, self.context.clock.now_ms())
 
         try:
-            await tell_holders(self.context, sale_id, told=told)
-            await self.context.clock.sleep_ms(ON_ITS_WAY_MS)
-            await self._store.told(sale_id)
-        except LedgerError as error:
+            with store_errors():
+                async with self._at_once:
+                    await tell_holders(self.context, sale_id, told=told)
+                await self.context.clock.sleep_ms(ON_ITS_WAY_MS)
+                async with self._at_once:
+                    await self._store.told(sale_id)
+        except (LedgerError, CommandError) as error:
             log.warning("holders of a frozen sale were not told yet", sale=sale_id, why=error.code)
         finally:
             self._telling.discard(sale_id)

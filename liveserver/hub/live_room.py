@@ -19,7 +19,7 @@ from liveserver.commands.session import Session
 from liveserver.core.clock import Clock
 from liveserver.core.conservation import Conservation
 from liveserver.core.counts import Counts
-from liveserver.core.danmaku import DanmakuPool, Offered, Settled
+from liveserver.core.danmaku import DanmakuPool, Offered
 from liveserver.core.decide import decide_sale
 from liveserver.core.limits import USER_LINES_PER_S
 from liveserver.core.recent import RecentDanmaku
@@ -31,13 +31,13 @@ from liveserver.store.port import Relay, RelayCritical, RelayItem, RoomStore
 from protocol.errors import CommandError
 from protocol.events import DanmakuDeleted, Envelope, Event, SaleOpened, UserMuted
 from protocol.frames import DanmakuBlock, Frame, State
-from protocol.replies import Receipt
 from protocol.types import Danmaku, Gift, Sale, Stock
 
 from .broadcaster import Broadcaster, TickJob
 from .chunks import NOTICES_PER_CHUNK_MAX, Chunk, Numbering, Personal, pack, unpack
 from .delivery import Delivery
 from .encoded import Encoded
+from .receipts import ReceiptsJob
 from .room_log import RoomLog
 from .seats import Seat, Seats
 from .sharing import Sharing
@@ -281,7 +281,8 @@ class LiveRoom:
 
     def _collect(self, now_ms: int) -> TickJob | None:
         block, settled = self._pool.collect(now_ms)
-        self._settle(settled)
+        if settled:
+            self.broadcaster.submit_tick(ReceiptsJob(self.room_id, settled, self.clock))
         self._publish_chunk(self._pool.outgoing())
         state, updates_offered, updates_kept = self._collect_state()
         if block is None and state is None:
@@ -348,26 +349,6 @@ class LiveRoom:
             notices=notices,
         )
         self.tasks.start(self.relay.publish(self.room_id, pack(chunk)), name=f"chunk {self.room_id}")
-
-    def _settle(self, settled: list[Settled]) -> None:
-        """Tell the senders what became of their danmaku."""
-        now_ms = self.clock.now_ms()
-        for one in settled:
-            if one.ticket is None:
-                continue
-            session, command_id = one.ticket
-            session.reply(
-                Receipt(
-                    id=command_id,
-                    t=now_ms,
-                    room=self.room_id,
-                    fate=one.fate,
-                    danmaku_id=one.danmaku_id,
-                    reason=one.reason,
-                    retry_ms=one.retry_ms,
-                )
-            )
-            session.in_flight -= 1
 
     def leave(self, seat: Seat) -> None:
         self.seats.remove(seat)

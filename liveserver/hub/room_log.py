@@ -164,13 +164,24 @@ class RoomLog:
         if epoch < self.view.epoch or (epoch == self.view.epoch and head <= self.view.offset):
             return
         async with self._healing:
-            while epoch == self.view.epoch and head > self.view.offset:
-                after = self.view.offset
-                stored = await self._store.read_after(self.room_id, epoch=epoch, offset=after, limit=READ_MAX)
-                if not stored:
-                    break
-                envelopes = [_decoder.decode(event.payload) for event in stored]
-                self._apply([e for e in envelopes if e.offset > self.view.offset])
+            await self._read_on(epoch, head)
             if epoch > self.view.epoch or (epoch == self.view.epoch and head > self.view.offset):
                 logger.info("room_loaded_anew", room=self.room_id, epoch=epoch, head=head)
                 await self.load()
+
+    async def hear_of(self, epoch: int, head: int) -> None:
+        """Somebody has seen this head, at a process that was told sooner. Where it isn't so, nothing happens;
+        anybody may say it, so nothing is loaded for it."""
+        if epoch == self.view.epoch and head > self.view.offset:
+            async with self._healing:
+                await self._read_on(epoch, head)
+
+    async def _read_on(self, epoch: int, head: int) -> None:
+        """What the room's stream has after ours, up to ``head`` at least if it has that much."""
+        while epoch == self.view.epoch and head > self.view.offset:
+            after = self.view.offset
+            stored = await self._store.read_after(self.room_id, epoch=epoch, offset=after, limit=READ_MAX)
+            if not stored:
+                return
+            envelopes = [_decoder.decode(event.payload) for event in stored]
+            self._apply([e for e in envelopes if e.offset > self.view.offset])

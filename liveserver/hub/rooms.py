@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
 import structlog
 
-from liveserver.commands.ports import NoticeKind
+from liveserver.commands.ports import SAID, NoticeKind, Said
 from liveserver.commands.reservations import held, ledger_errors
 from liveserver.commands.session import Session
 from liveserver.core.clock import Clock
@@ -26,6 +26,7 @@ from protocol.types import HeldReservation
 from .chunks import NOTICES_PER_CHUNK_MAX, Chunk, Personal, pack, unpack
 from .delivery import NOWHERE
 from .live_room import LiveRoom
+from .lookups import Lookups
 from .people import People
 from .seats import Seat, SeatState
 from .store_errors import store_errors
@@ -63,7 +64,7 @@ class Rooms:
     ) -> None:
         self._store = store
         self._relay = relay
-        self._ledger = ledger
+        self._lookups = Lookups(ledger, tasks)
         self._clock = clock
         self._process = process
         self._people = people
@@ -143,17 +144,27 @@ class Rooms:
 
     # -- sessions in rooms -----------------------------------------------------------------------------
 
-    async def join(self, session: Session, command: Join) -> None:
+    def join(self, session: Session, command: Join) -> Awaitable[None] | Said:
         """See ``commands.ports.Rooms.join``."""
+        live = self._rooms.get(command.room)
+        if live is None or self._to_look_up(live) or _is_ahead(command, live):
+            return self._join_later(session, command)
+        self._enter(session, command, live, self._me(session, live, [], known=True))
+        return SAID
+
+    async def _join_later(self, session: Session, command: Join) -> None:
         live = await self.open(command.room)
         live.coming += 1
         try:
-            me = await self._me(session, live)
+            await self._hear_of(live, command)
+            me = await self._looked_up(session, live)
         finally:
             live.coming -= 1
-        if session.closed:
-            return
-        # From here to the end without waiting: the cursor is the head the session is told.
+        if not session.closed:
+            self._enter(session, command, live, me)
+
+    def _enter(self, session: Session, command: Join, live: LiveRoom, me: Me) -> None:
+        """Without waiting: the cursor is the head the session is told."""
         self.leave(session, command.room)
         view = live.view
         replay = (
@@ -186,25 +197,44 @@ class Rooms:
         if command.offset is None:
             live.entered()
 
-    async def _me(self, session: Session, live: LiveRoom) -> Me:
-        """The truth behind notices: mute and reservations of the one who joins."""
+    async def _hear_of(self, live: LiveRoom, command: Join) -> None:
+        """Who comes from another process may have seen more than this one has heard by now: what he is told
+        must not lie before that."""
+        if _is_ahead(command, live) and command.epoch is not None and command.offset is not None:
+            try:
+                with store_errors(reading=True):
+                    await live.log.hear_of(command.epoch, command.offset)
+            except CommandError:
+                pass  # then by snapshot, and the beat heals
+
+    def _to_look_up(self, live: LiveRoom) -> list[str]:
+        """The sales in which a buyer may hold something."""
+        if not live.view.sales:
+            return []
         now_ms = self._clock.now_ms()
-        user_id = session.who.user_id
+        return [
+            sale.sale_id
+            for sale in live.view.sales.values()
+            if sale.opens_at_ms <= now_ms <= sale.closes_at_ms + sale.hold_ms
+        ]
+
+    async def _looked_up(self, session: Session, live: LiveRoom) -> Me:
         reservations: list[HeldReservation] = []
         known = True
-        for sale in list(live.view.sales.values()):  # others may open while we ask
-            if sale.closes_at_ms + sale.hold_ms < now_ms or now_ms < sale.opens_at_ms:
-                continue
+        for sale_id in self._to_look_up(live):
             try:
                 with ledger_errors():
-                    mine = await self._ledger.reservations_of(sale.sale_id, user_id)
+                    mine = await self._lookups.of(sale_id, session.who.user_id)
             except CommandError:
                 known = False
                 continue
             reservations += [held(one) for one in mine[: MINE_MAX - len(reservations)]]
-        return Me(
-            muted_until_ms=live.view.muted_until_ms(user_id, now_ms), reservations=reservations, known=known
-        )
+        return self._me(session, live, reservations, known=known)
+
+    def _me(self, session: Session, live: LiveRoom, mine: list[HeldReservation], *, known: bool) -> Me:
+        """The truth behind notices: mute and reservations of the one who joins."""
+        muted_until_ms = live.view.muted_until_ms(session.who.user_id, self._clock.now_ms())
+        return Me(muted_until_ms=muted_until_ms, reservations=mine, known=known)
 
     def leave(self, session: Session, room: str) -> None:
         seat = session.rooms.pop(room, None)
@@ -331,3 +361,9 @@ class Rooms:
             del self._empty_beats[room], self._rooms[room]
             live.close()
             self._tasks.start(self._relay.unsubscribe(room), name=f"unsubscribe {room}")
+
+
+def _is_ahead(command: Join, live: LiveRoom) -> bool:
+    """Has this client seen more of the room than we have?"""
+    view = live.view
+    return command.epoch == view.epoch and command.offset is not None and command.offset > view.offset

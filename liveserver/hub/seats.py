@@ -18,6 +18,10 @@ class Writable(Protocol):
 
     def write(self, frame: bytes) -> None: ...
 
+    def say(self, frame: bytes) -> None:
+        """In order with the replies of the read that is worked through, if one is."""
+        ...
+
 
 class SeatState(IntEnum):
     """0 is the only state that is written to, so the hot loop asks one truth value."""

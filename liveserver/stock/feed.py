@@ -5,17 +5,14 @@ Knows where the feed is and how to page through it; ``rows.py`` knows what a row
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any, Final
 
 from redis.asyncio import Redis
 
-from liveserver.core.clock import Clock
 from liveserver.stock.rows import AnyRow, parse_row
 from liveserver.stock.scripts import feed_key
 
 PAGE_ROWS: Final = 500
-POLL_MS: Final = 500
 
 START: Final = (0, 0)
 
@@ -47,17 +44,3 @@ async def read_entries(
         feed_key(sale_id), min=f"({epoch}-{seq}", max=highest, count=entries_max
     )
     return list(entries)
-
-
-async def follow_feed(
-    client: Redis, clock: Clock, sale_id: str, *, after: tuple[int, int] = START, poll_ms: int = POLL_MS
-) -> AsyncIterator[AnyRow]:
-    """Every row after ``(epoch, seq)``, and then each new one, until the caller stops. Resume with the
-    ``(epoch, last)`` of the last row handled. Raises as ``read_feed``."""
-    while True:
-        page = await read_feed(client, sale_id, after=after)
-        for row in page:
-            after = (row.epoch, row.last)
-            yield row
-        if len(page) < PAGE_ROWS:
-            await clock.sleep_ms(poll_ms)

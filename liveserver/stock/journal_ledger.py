@@ -161,3 +161,6 @@ class JournalLedger:
 
     async def reservations_of(self, sale_id: str, user_id: str) -> list[Reservation]:
         return await self._inner.reservations_of(sale_id, user_id)
+
+    async def reservations_of_each(self, sale_id: str, user_ids: Sequence[str]) -> list[list[Reservation]]:
+        return await self._inner.reservations_of_each(sale_id, user_ids)

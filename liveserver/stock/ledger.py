@@ -291,11 +291,15 @@ class ValkeyLedger:
         raise UnknownReservationError(reservation_id)
 
     async def reservations_of(self, sale_id: str, user_id: str) -> list[Reservation]:
-        reply = await self._read(scripts.LOOKUP, sale_id, (user_id,))
+        return (await self.reservations_of_each(sale_id, (user_id,)))[0]
+
+    async def reservations_of_each(self, sale_id: str, user_ids: Sequence[str]) -> list[list[Reservation]]:
+        assert 0 < len(user_ids) <= limits.LOOKUP_USERS_MAX, len(user_ids)
+        reply = await self._read(scripts.LOOKUP, sale_id, user_ids)
         facts = self._facts.get(sale_id)
         if facts is None or facts.epoch != reply[1]:
             facts, _ = await self._load(sale_id)
-        return parse_value(facts, user_id, reply[2])
+        return [parse_value(facts, user_id, value) for user_id, value in zip(user_ids, reply[2], strict=True)]
 
     # Calling a script
 

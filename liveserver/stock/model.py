@@ -565,6 +565,9 @@ class ModelLedger:
         sale = self._sale(sale_id)
         return [sale.reservation(Ref(user_id, place)) for place in range(len(sale.buyers.get(user_id, [])))]
 
+    async def reservations_of_each(self, sale_id: str, user_ids: Sequence[str]) -> list[list[Reservation]]:
+        return [await self.reservations_of(sale_id, user_id) for user_id in user_ids]
+
     def _sale(self, sale_id: str) -> ModelSale:
         if sale_id not in self.sales:
             raise UnknownSaleError(sale_id)

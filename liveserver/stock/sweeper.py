@@ -1,7 +1,8 @@
 """Expires what is due, each second, in every sale this process holds.
 
 Every process sweeps for itself: the script makes it harmless that several do, and none is needed. The
-views it brings home also heal displays that missed a relayed one.
+views it brings home also heal displays that missed a relayed one, and a sale found frozen is told in the log,
+once: nothing is sold until somebody does something about it.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from typing import Final
 import structlog
 
 from liveserver.core.clock import Clock
-from liveserver.stock.port import Ledger, LedgerError, Reservation, StockView, UnknownSaleError
+from liveserver.stock.port import Ledger, LedgerError, Reservation, SaleStatus, StockView, UnknownSaleError
 
 PERIOD_MS: Final = 1_000
+FROZEN_MAX: Final = 10_000  # sales of which we know that they were told
 ROUNDS_MAX: Final = 50  # sweeps of one sale in one beat: at least 5,000 orders
 
 log = structlog.get_logger(__name__)
@@ -40,6 +42,7 @@ class Sweeper:
         self._on_expired = on_expired
         self._on_view = on_view
         self._period_ms = period_ms
+        self._frozen: dict[str, None] = {}
 
     async def run(self) -> None:
         """Until cancelled, which is safe at any point: what is due stays due."""
@@ -69,5 +72,16 @@ class Sweeper:
             if swept.expired:
                 self._on_expired(swept.expired)
             self._on_view(swept.view)
+            self._tell_frozen(swept.view)
             if not swept.more:
                 return
+
+    def _tell_frozen(self, view: StockView) -> None:
+        if view.status is not SaleStatus.FROZEN:
+            self._frozen.pop(view.sale_id, None)
+        elif view.sale_id not in self._frozen:
+            remedy = f"liveserver ledger rebuild {view.sale_id} --dry-run"
+            log.error("a sale is frozen: nothing of it is sold", sale=view.sale_id, tells_why=remedy)
+            self._frozen[view.sale_id] = None
+            if len(self._frozen) > FROZEN_MAX:
+                del self._frozen[next(iter(self._frozen))]

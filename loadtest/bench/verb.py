@@ -16,11 +16,24 @@ from typing import Final
 from loadtest import machine
 from loadtest.bench.bytes import arguments as bytes_
 from loadtest.bench.fanout import arguments as fanout
+from loadtest.bench.flood import arguments as flood
 from loadtest.bench.growth import arguments as growth
+from loadtest.bench.handshake import arguments as handshake
+from loadtest.bench.inbound import arguments as inbound
+from loadtest.bench.memory import arguments as memory
 from loadtest.bench.stock import arguments as stock
 
 HELP: Final = "measure the server on this machine"
-BENCHES: Final[dict[str, ModuleType]] = {"stock": stock, "fanout": fanout, "growth": growth, "bytes": bytes_}
+BENCHES: Final[dict[str, ModuleType]] = {
+    "fanout": fanout,
+    "bytes": bytes_,
+    "handshake": handshake,
+    "memory": memory,
+    "inbound": inbound,
+    "flood": flood,
+    "growth": growth,
+    "stock": stock,
+}
 
 
 def add(parser: argparse.ArgumentParser) -> None:

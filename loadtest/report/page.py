@@ -18,8 +18,8 @@ import jinja2
 import msgspec
 from markupsafe import Markup
 
-from loadtest.report import scale
-from loadtest.report.model import Mark, Plot, Report
+from loadtest.report import against, scale
+from loadtest.report.model import Bar, Mark, Plot, Report
 from loadtest.report.numbers import flat, shown
 
 HERE: Final = Path(__file__).parent
@@ -30,10 +30,10 @@ SIGNS: Final = {"at most": "≤", "at least": "≥", "exactly": "="}
 
 def write(reports: Sequence[Report], path: Path) -> None:
     """One page of these runs, with an index if they are several. ``OSError`` if it can't be written."""
-    path.write_text(rendered(reports), encoding="utf-8")
+    path.write_text(page(reports), encoding="utf-8")
 
 
-def rendered(reports: Sequence[Report]) -> str:
+def page(reports: Sequence[Report]) -> str:
     styles = [(HERE / name).read_text(encoding="utf-8") for name in STYLES]
     scripts = [(HERE / name).read_text(encoding="utf-8") for name in SCRIPTS]
     engine = jinja2.Environment(
@@ -52,7 +52,9 @@ def rendered(reports: Sequence[Report]) -> str:
         signs=SIGNS,
         verdict=verdict,
         tally=tally,
+        spread=spread,
         flat=lambda figures: list(flat(figures)),
+        charts=against.drawn,
         of_mark=scale.of_mark,
         of_bars=scale.of_bars,
     )
@@ -60,6 +62,11 @@ def rendered(reports: Sequence[Report]) -> str:
 
 def verdict(mark: Mark) -> str:
     return "not judged" if mark.met is None else "met" if mark.met else "missed"
+
+
+def spread(figure: Mark | Bar) -> bool:
+    """Did its rounds lie apart?"""
+    return figure.low is not None and figure.high is not None and figure.low != figure.high
 
 
 def tally(report: Report) -> str:

@@ -12,11 +12,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from loadtest import journal
 
 Message = dict[str, Any]
+
+KILL_NOTICED_MS_MAX: Final = 2_000.0  # until the other end of a connection knows that its process is gone
 
 
 class Item(NamedTuple):
@@ -98,6 +100,18 @@ class Exit(NamedTuple):
     code: int
 
 
+class Kill(NamedTuple):
+    """A server process was killed on purpose: ``name`` as in its ``Exit``, ``process`` as in its welcomes."""
+
+    name: str
+    process: str
+    ms: float
+
+    def explains(self, ms: float) -> bool:
+        """May what was broken off at this instant have been, by this?"""
+        return self.ms <= ms <= self.ms + KILL_NOTICED_MS_MAX
+
+
 @dataclass
 class Case:
     meta: Message
@@ -110,10 +124,14 @@ class Case:
     feeds: dict[str, list[Entry]]
     metrics: str
     exits: list[Exit]
+    kills: list[Kill] = field(default_factory=list)
 
     @property
     def room(self) -> str:
         return str(self.meta.get("room", ""))
+
+    def kill_of(self, process: str) -> Kill | None:
+        return next((kill for kill in self.kills if kill.process == process), None)
 
     def people(self) -> dict[str, list[Connection]]:
         """By user, the connections in the order they were opened."""
@@ -231,7 +249,10 @@ def _take_store(case: Case, line: Message) -> None:
 
 
 def _take_exit(case: Case, line: Message) -> None:
-    case.exits.append(Exit(line["name"], line["code"]))
+    if line["k"] == "kill":
+        case.kills.append(Kill(line["name"], line["process"], line["ms"]))
+    else:
+        case.exits.append(Exit(line["name"], line["code"]))
 
 
 def _entry(line: Message) -> Entry:

@@ -27,16 +27,22 @@ equalities. A frame nobody received though somebody of its variant was reading i
 written + replayed less what cut connections never read, and written + replayed. **State**: updates =
 written + superseded + paused + closed.
 
+**Several processes** count each for itself: all of the above holds for each of them, with its own sessions. A
+process that was killed on purpose has taken its counters along: of its frames the ledgers above that need no
+counter are kept, and nothing is said of its units. Whose counters are missing otherwise has lost them.
+
 Where the meta says that ``guests`` may come (a demo whose link somebody opens), connections that are
 not the audience's, known from the server's count of handshakes, leave the lower bounds and lift the upper
 ones. Where it doesn't, there must be none: a connection the journal forgot is found that way.
 
-And every danmaku whose sender was told ``shown`` stands in a frame somebody received.
+And every danmaku whose sender was told ``shown`` stands in a frame somebody received (a process that was
+killed right then may have told the sender and nobody else).
 """
 
 from __future__ import annotations
 
-from typing import Final
+from collections import Counter
+from typing import Final, NamedTuple
 
 from loadtest.verdict.broadcasts import (
     NOTICED_MS_MAX,
@@ -48,8 +54,8 @@ from loadtest.verdict.broadcasts import (
     stalled_over,
     variant_of,
 )
-from loadtest.verdict.case import Case, Stay
-from loadtest.verdict.metrics import by_fate, total
+from loadtest.verdict.case import KILL_NOTICED_MS_MAX, Case, Stay
+from loadtest.verdict.metrics import by_fate, by_process, total
 from loadtest.verdict.room import envelope_of
 from loadtest.verdict.tally import Finding, Tally
 
@@ -75,33 +81,63 @@ def check(case: Case) -> Finding:
         tally.wrong(what)
     for variant, line in lines.items():
         _nobody_got(tally, variant, line, [a for a in accounts if a.variant == variant])
-    guests = _guests(tally, case)
-    _danmaku(tally, case, lines, accounts, guests)
-    _critical(tally, case, guests)
-    _state(tally, case)
+    for side in _sides(tally, case, accounts):
+        guests = _guests(tally, case, side)
+        _danmaku(tally, side, lines, guests)
+        _critical(tally, case, side, guests)
+        _state(tally, side)
     _shown(tally, case, lines)
     return tally.finding()
 
 
-def _guests(tally: Tally, case: Case) -> int:
+class Side(NamedTuple):
+    """One process's word, and what its sessions say of it."""
+
+    process: str  # as its welcomes name it; empty where there is one alone
+    metrics: str
+    accounts: list[Account]
+    connections: int
+    nameless: int  # connections cut before any process welcomed them: anybody's
+
+
+def _sides(tally: Tally, case: Case, accounts: list[Account]) -> list[Side]:
+    counted = by_process(case.metrics)
+    if set(counted) <= {""}:
+        return [Side("", case.metrics, accounts, len(case.connections), 0)]
+    named = Counter(connection.process for connection in case.connections)
+    sides = []
+    for process in sorted((counted.keys() | named.keys()) - {""}):
+        own = [account for account in accounts if account.stay.connection.process == process]
+        if case.kill_of(process) is not None:
+            tally.expect(process not in counted, f"{process} was killed, and counts on")
+            frames = sum(len(found.received) for found in own)
+            tally.remark(f"{process} was killed: the {frames} frames received of it are in no counter")
+        elif process not in counted:
+            tally.wrong(f"{process} had {named[process]} connections, and its counters are missing")
+        else:
+            sides.append(Side(process, counted[process], own, named[process], named[""]))
+    return sides
+
+
+def _guests(tally: Tally, case: Case, side: Side) -> int:
     """Connections the server counted beyond the audience's own."""
-    handshakes = total(case.metrics, HANDSHAKES)
+    handshakes = total(side.metrics, HANDSHAKES)
     if handshakes is None:
         tally.wrong(f"the server's counters have no {HANDSHAKES}")
         return 0
-    guests = handshakes - len(case.connections)
+    guests = handshakes - side.connections
     if case.meta.get("guests"):
         if guests > 0:
             tally.remark(f"{guests} connections were guests': their units are the server's word alone")
         return max(guests, 0)
-    tally.expect(guests == 0, f"the server counted {handshakes} connections, of us {len(case.connections)}")
+    tally.expect(
+        0 <= guests <= side.nameless, f"the server counted {handshakes} connections, of us {side.connections}"
+    )
     return 0
 
 
-def _danmaku(
-    tally: Tally, case: Case, lines: dict[Variant, Line], accounts: list[Account], guests: int
-) -> None:
-    server = by_fate(case.metrics, DANMAKU)
+def _danmaku(tally: Tally, side: Side, lines: dict[Variant, Line], guests: int) -> None:
+    server = by_fate(side.metrics, DANMAKU)
     if not server:
         tally.wrong(f"the server's counters have no {DANMAKU}")
         return
@@ -110,7 +146,7 @@ def _danmaku(
     tally.expect(server.get("offered", 0) == accounted, f"the server's own sum does not close: {server}")
     received = skipped = merged = shed = 0
     tail = tail_cut = tail_merged = tail_shed = 0
-    for found in accounts:
+    for found in side.accounts:
         frames = lines[found.variant].frames
         seen = [frames[n] for n in found.received]
         missed = [frames[n] for n in found.skipped if n in frames]
@@ -135,7 +171,10 @@ def _danmaku(
         says = f"{low}" if low == high else f"{low} to {high}"
         fits = low <= counted and (counted <= high or guests > 0)
         tally.expect(fits, f"danmaku {fate}: the server says {counted}, viewers {says}")
-    tally.remark(f"danmaku units: {received} received, {skipped} skipped, {tail} in doubt ({tail_cut} cut)")
+    who = f" of {side.process}" if side.process else ""
+    tally.remark(
+        f"danmaku units{who}: {received} received, {skipped} skipped, {tail} in doubt ({tail_cut} cut)"
+    )
 
 
 def _nobody_got(tally: Tally, variant: Variant, line: Line, accounts: list[Account]) -> None:
@@ -157,8 +196,8 @@ def _nobody_got(tally: Tally, variant: Variant, line: Line, accounts: list[Accou
             tally.expect(not reading, f"frame {n} of {variant} reached nobody")
 
 
-def _critical(tally: Tally, case: Case, guests: int) -> None:
-    server = by_fate(case.metrics, CRITICAL)
+def _critical(tally: Tally, case: Case, side: Side, guests: int) -> None:
+    server = by_fate(side.metrics, CRITICAL)
     if not server:
         tally.wrong(f"the server's counters have no {CRITICAL}")
         return
@@ -167,7 +206,7 @@ def _critical(tally: Tally, case: Case, guests: int) -> None:
     tally.expect(server.get("advanced", 0) == accounted, f"critical: the sum does not close: {server}")
     appended = [(e.number, envelope_of(e).get("atMs", 0)) for e in case.stream]
     received = in_doubt = 0
-    for stay in case.stays():
+    for stay in (found.stay for found in side.accounts):
         received += sum(len(item.body.get("critical", ())) for item in stay.frames())
         if not stay.whole:
             in_doubt += _events_under_way(stay, appended)
@@ -186,8 +225,8 @@ def _events_under_way(stay: Stay, appended: list[tuple[int, float]]) -> int:
     return sum(offset > cursor and at_ms <= stay.ended_ms + NOTICED_MS_MAX for offset, at_ms in appended)
 
 
-def _state(tally: Tally, case: Case) -> None:
-    server = by_fate(case.metrics, STATE)
+def _state(tally: Tally, side: Side) -> None:
+    server = by_fate(side.metrics, STATE)
     if not server:
         tally.wrong(f"the server's counters have no {STATE}")
         return
@@ -202,8 +241,11 @@ def _shown(tally: Tally, case: Case, lines: dict[Variant, Line]) -> None:
             seen.update(row[0] for row in (frame.get("danmaku") or {}).get("danmaku", ()))
     deleted = {event.get("danmakuId") for event in (envelope_of(e)["event"] for e in case.stream) if event}
     for connection in case.connections:
+        kill = case.kill_of(connection.process)
         for item in connection.items:
             receipt = item.body
+            if kill is not None and item.ms > kill.ms - KILL_NOTICED_MS_MAX:
+                continue
             if receipt.get("type") == "receipt" and receipt.get("fate") == "shown":
                 danmaku_id = receipt.get("danmakuId", "")
                 tally.expect(

@@ -1,4 +1,5 @@
-"""The server's counters, read from the Prometheus text it serves. Labels beside ``fate`` are summed over."""
+"""The server's counters, read from the Prometheus text it serves. Several processes behind one address stand
+in it with the label ``process``; beside it and ``fate``, labels are summed over."""
 
 from __future__ import annotations
 
@@ -7,10 +8,22 @@ from typing import Final
 
 _LINE: Final = re.compile(r"^(?P<name>[a-zA-Z_:][\w:]*)(?:\{(?P<labels>[^}]*)\})?\s+(?P<value>\S+)")
 _FATE: Final = re.compile(r'fate="([^"]*)"')
+_PROCESS: Final = re.compile(r'process="([^"]*)"')
+
+
+def by_process(text: str) -> dict[str, str]:
+    """The lines of each process, by its name; all under "" where there is one alone, which has no label."""
+    found: dict[str, list[str]] = {}
+    for line in text.splitlines():
+        match = _LINE.match(line)
+        if match is not None:
+            process = _PROCESS.search(match["labels"] or "")
+            found.setdefault(process[1] if process else "", []).append(line)
+    return {process: "\n".join(lines) for process, lines in found.items()}
 
 
 def by_fate(text: str, name: str) -> dict[str, int]:
-    """Every ``fate`` of one counter, summed over processes and rooms; empty if it is not there."""
+    """Every ``fate`` of one counter; empty if it is not there."""
     found: dict[str, int] = {}
     for line in text.splitlines():
         match = _LINE.match(line)

@@ -1,7 +1,7 @@
 """What people and the order service were told of reservations, and what they had asked for.
 
 A notice goes at most once, and only to who is there: ``told_once`` demands it of whoever stood in the room,
-reading, all around the instant.
+reading, all around the instant. (A process killed just then may have taken the notice along.)
 """
 
 from __future__ import annotations
@@ -103,6 +103,7 @@ class Notices:
 
     def __init__(self, case: Case) -> None:
         self._guests = bool(case.meta.get("guests"))
+        self._kills = case.kills
         self._heard: dict[tuple[str, str, str], int] = defaultdict(int)  # user, kind, reservation id
         self._stays: dict[str, list[Stay]] = defaultdict(list)
         for stay in case.stays():
@@ -127,6 +128,8 @@ class Notices:
 
     def _was_there(self, user: str, at_ms: float) -> bool:
         from_ms, to_ms = at_ms - NOTICED_MS_MAX, at_ms + NOTICED_MS_MAX
+        if any(from_ms <= kill.ms <= to_ms for kill in self._kills):
+            return False  # the process that was to tell it may be the one that was killed
         return any(
             stay.joined["t"] < at_ms and stay.ended_ms > to_ms and not stalled_over(stay, from_ms, to_ms)
             for stay in self._stays.get(user, ())

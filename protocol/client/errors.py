@@ -35,6 +35,7 @@ class CommandRefused(LiveError):
         where = f" ({reply.field})" if reply.field else ""
         super().__init__(f"{reply.code}{where}: {reply.detail}")
         self.code = reply.code  # one of ``protocol.errors.CODES``
+        self.detail = reply.detail  # for the developer, in English
         self.field = reply.field  # wire name of the field to mend, or empty
         self.retry_ms = reply.retry_ms
 

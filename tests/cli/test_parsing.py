@@ -40,6 +40,11 @@ def test_no_money(text: str) -> None:
         parsing.money_fen(text)
 
 
+@given(st.integers(0, 9_999_999 * 86_400_000))
+def test_a_duration_there_and_back(milliseconds: int) -> None:
+    assert parsing.duration_ms(parsing.spelled(milliseconds)) == milliseconds
+
+
 @given(st.integers(0, AMOUNT_MAX))
 def test_money_there_and_back(fen: int) -> None:
     assert parsing.money_fen(parsing.yuan(fen)) == fen

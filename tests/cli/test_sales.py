@@ -68,7 +68,7 @@ async def test_every_verb_steers_the_sale(
     adjusted = await type_sales("adjust", opened, "oil.1", "-3", "--reason", "broken")
     assert (adjusted.exit_code, adjusted.stdout) == (0, "stock of oil.1 changed by -3 in sale s1\n")
     below = await type_sales("adjust", opened, "oil.1", "-30")
-    assert below.exit_code == 1
+    assert below.exit_code == 1 and "below_held (delta): " in below.stderr
     assert "below_held" in below.stderr and "sales show" in below.stderr
 
     other = server.mint("streamer", "bea", ["r2"])
@@ -103,9 +103,13 @@ async def test_freezing_all_and_lifting_it(
     stopped = await type_sales("resume", opened)
     assert stopped.exit_code == 1
     assert "wrong prices" in stopped.stderr and "sales lift" in stopped.stderr
-    assert (await type_sales("lift")).exit_code == 0
+    lifted = await type_sales("lift")
+    assert lifted.exit_code == 0 and lifted.stdout.startswith("lifted: ")
     again = await type_sales("resume", opened)
     assert again.exit_code == 1 and "frozen" in again.stderr, "lifted, not thawed"
+    assert "`liveserver ledger rebuild SALE`" in again.stderr
+    nothing = await type_sales("lift")
+    assert nothing.exit_code == 0 and nothing.stdout.startswith("nothing to lift: ")
 
 
 async def test_wrong_usage_and_refusals(server: Running, type_sales: TypeSales, valkey: Redis) -> None:
@@ -119,4 +123,41 @@ async def test_wrong_usage_and_refusals(server: Running, type_sales: TypeSales, 
     assert viewer.exit_code == 1 and "--role service" in viewer.stderr
     nobody = await type_sales("list", url="http://127.0.0.1:1")
     assert nobody.exit_code == 1 and "no server at" in nobody.stderr
+    assert "Connection refused" in nobody.stderr and "Errno" not in nobody.stderr
+    assert nobody.stderr.endswith("is the address its own? Try again in a moment\n")
     assert (await type_sales("list")).stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "at_fault"),
+    [
+        (("show", "a b"), "SALE"),
+        (("pause", "a~b"), "SALE"),
+        (("adjust", "s1", "a b", "+3"), "ITEM"),
+        (("attach", "s1", "r 2", "oil"), "ROOM"),
+        (("attach", "s1", "r2", "o/l"), "LISTING"),
+        (("detach", "s1", "r 2"), "ROOM"),
+        (("pause", "s1", "--command-id", "a b"), "--command-id"),
+        (("freeze", "s1", "--reason", "wrong price"), "--reason"),
+    ],
+)
+async def test_what_is_typed_wrong_is_named_before_it_is_sent(words: tuple[str, ...], at_fault: str) -> None:
+    args = [*words, "--url", "http://127.0.0.1:1", "--token", "t"]
+    refused = await asyncio.to_thread(CliRunner().invoke, sales.app, args, env={"COLUMNS": "200"})
+    assert refused.exit_code == 2 and f"for {at_fault}: " in refused.stderr, refused.stderr
+    assert "[A-Za-z0-9" not in refused.stderr
+
+
+async def test_items_are_named_as_people_know_them(type_streamer: Type, type_sales: TypeSales) -> None:
+    """In a room or on a shelf alike: the id is what `adjust` takes."""
+    variants = ("--item", "red,M:9.90:8", "--item", "蓝:8.80:2")
+    await type_streamer("list", "--title", "毛衣", "--id", "a@b:1", *variants)
+    await type_streamer("sale", "open", "1", "--id", "s1")
+    left = "a@b:1.1 red,M=8, a@b:1.2 蓝=2"
+    assert f"left\t{left}\n" in (await type_sales("show", "s1")).stdout
+    (listed,) = (await type_sales("list")).stdout.splitlines()
+    assert listed.split("\t")[2] == left and listed.endswith("\t毛衣")
+    assert (await type_sales("adjust", "s1", "a@b:1.2", "+1")).exit_code == 0
+    assert (await type_sales("detach", "s1", ROOM)).exit_code == 0
+    attached = await type_sales("attach", "s1", ROOM, "a@b:1")
+    assert attached.exit_code == 0, attached.stderr

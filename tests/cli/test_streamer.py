@@ -121,6 +121,8 @@ async def test_the_same_command_id_is_done_once(server: Running, type_streamer: 
 
 async def test_a_sale_with_a_line(server: Running, type_streamer: Type) -> None:
     await type_streamer("list", "--title", "香辣酱", "--item", "两瓶:9.90:1")
+    early = await type_streamer("sale", "open", "1", "--id", "s1", "--ships", "2020-01-31")
+    assert early.exit_code == 1 and "invalid_field (--ships): a presale ships" in early.stderr
     await type_streamer("sale", "open", "1", "--id", "s1", "--waitlist", "1")
     async with connect(server.url, server.mint("viewer", "u1", [ROOM])) as live:
         room = await live.join(ROOM)
@@ -137,13 +139,15 @@ async def test_refusals_name_the_remedy(server: Running, type_streamer: Type) ->
     viewer = server.mint("viewer", "u1", [ROOM])
     for words, options, complaint in [
         (("explain", "7"), {}, "no listing '7' in the cart; there is 1 (毛衣)"),
-        (("sale", "open", "1"), {}, "sale_running (listingId)"),
+        (("sale", "open", "1"), {}, "sale_running (LISTING)"),
         (("adjust", "1", "-9"), {}, "below_held"),
         (("close", "s9"), {}, "no listing 's9'"),
         (("explain", "1"), {"token": viewer}, "--role streamer"),
         (("explain", "1"), {"token": "not.a.token"}, "no session"),
         (("explain", "1", "--timeout", "300ms"), {"url": "ws://127.0.0.1:1"}, "Is it running"),
-        (("list", "--title", "x" * 61, "--item", "1:1"), {}, "listing.title"),
+        (("list", "--title", "x" * 61, "--item", "1:1"), {}, "invalid_field (--title): "),
+        (("update", "1", "--line", "x" * 200), {}, "invalid_field (--line): "),
+        (("list", "--title", "x", "--item", "9.90:8", "--id", "sweater"), {}, "listing_exists (--id): "),
     ]:
         refused = await type_streamer(*words, **options)
         assert refused.exit_code == 1, (words, refused.output)
@@ -167,6 +171,10 @@ async def test_refusals_name_the_remedy(server: Running, type_streamer: Type) ->
         (("update", "1", "--item", "9.9:1", "--item", "8.8:1"), "--item"),
         (("list", "--title", "x", "--item", "9.9:1", "--id", "a b"), "'a b' is no id: write 1 to 64"),
         (("sale", "open", "1", "--id", "a~b"), "--id"),
+        (("sale", "open", "1", "--limit", "1000"), "--limit"),
+        (("sale", "open", "1", "--in", "300h"), "--in: '300h' is not from 0s to 1d"),
+        (("sale", "open", "1", "--hold", "100ms"), "--hold: '100ms' is not from 1s to 1h"),
+        (("sale", "open", "1", "--spread", "2m"), "--spread: '2m' is not from 0s to 1m"),
         (("stop", "--command-id", "a b"), "--command-id"),
         (("mute", "a b"), "USER"),
     ],

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from liveserver.core import budget as budget_module
 from liveserver.core import danmaku as danmaku_module
 from liveserver.core import tally as tally_module
 from liveserver.core.danmaku import DanmakuPool, Offered, Settled
@@ -188,8 +189,8 @@ def test_what_asks_for_a_line_is_counted_and_what_is_merged_asks_for_none() -> N
     flood(pool, 50, NOW_MS)
     for number in range(5):
         offer(pool, comment(f"d{number}", "same", f"u{number}"))
-    collect(pool)
-    offer(pool, comment("more", f"text 0@{NOW_MS} x"))
+    block, _ = collect(pool)
+    offer(pool, comment("more", block.danmaku[0].text))
     assert pool.budget.wanted == 51
 
 
@@ -296,25 +297,58 @@ def test_the_same_seed_gives_the_same_blocks() -> None:
     assert night(3) != night(4)
 
 
-def test_more_texts_than_can_wait_are_shed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_texts_than_can_wait_are_shed_at_once_and_the_best_stay(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(danmaku_module, "PENDING_TEXTS_MAX", 10)
     pool = a_pool(budget_per_s=100)
     flood(pool, 15, NOW_MS)
-    offer(pool, comment("same", f"text 0@{NOW_MS} x"))  # joins a waiting one
-    block, settled = collect(pool)
-    assert (len(block.danmaku), block.merged, block.shed) == (10, 1, 5)
-    assert settled[f"14@{NOW_MS}"].reason == "budget"
-
-
-def test_a_flood_of_viewers_leaves_places_for_those_who_come_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(danmaku_module, "PENDING_TEXTS_MAX", 10)
-    monkeypatch.setattr(danmaku_module, "PENDING_TEXTS_RESERVED", 2)
-    pool = a_pool(budget_per_s=2)
-    flood(pool, 15, NOW_MS)
     flood(pool, 3, NOW_MS, Priority.MODERATOR, "mod")
     block, settled = collect(pool)
-    assert texts(block) == [f"text mod{number}@{NOW_MS} x" for number in range(2)]
-    assert settled[f"mod2@{NOW_MS}"].reason == "budget", "theirs are bounded too"
+    assert (len(block.danmaku), block.merged, block.shed) == (10, 0, 8)
+    assert {f"text mod{number}@{NOW_MS} x" for number in range(3)} <= set(texts(block))
+    assert Counter(one.reason for one in settled.values()) == {"": 10, "budget": 8}
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_what_is_let_go_early_would_not_have_been_shown(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pool that keeps few lines until the tick and one that keeps all show the same."""
+
+    def shown(places: int) -> list[list[str]]:
+        monkeypatch.setattr(budget_module, "PLACES_MIN", places)
+        pool, random_ = a_pool(budget_per_s=3, seed=seed), random.Random(seed)
+        blocks = []
+        for tick in range(5):
+            now_ms = NOW_MS + tick * 1_000
+            for number in range(60):
+                name = f"{tick}.{number}"
+                priority = random_.choice([Priority.VIEWER] * 8 + [Priority.FAN, Priority.STREAMER])
+                offer(pool, comment(name, f"text {name} x", f"u{random_.randrange(20)}"), now_ms, priority)
+            blocks.append(texts(collect(pool, now_ms)[0]))
+        return blocks
+
+    assert shown(0) == shown(10_000)
+
+
+def test_a_line_a_moderator_repeats_while_it_waits_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(budget_module, "PLACES_MIN", 2)
+    for seed in range(20):
+        pool = a_pool(budget_per_s=1, seed=seed)
+        flood(pool, 2, NOW_MS)
+        offer(pool, comment("mod", f"text 1@{NOW_MS} x", "mod"), priority=Priority.MODERATOR)
+        flood(pool, 50, NOW_MS, tag="later")
+        block, settled = collect(pool)
+        assert block.danmaku[0].danmaku_id == "mod"
+        assert (settled[f"1@{NOW_MS}"].fate, block.merged) == (Fate.MERGED, 1)
+
+
+def test_lines_taken_out_or_taken_over_leave_their_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(budget_module, "PLACES_MIN", 2)
+    pool = a_pool(budget_per_s=1)
+    flood(pool, 2, NOW_MS, Priority.MODERATOR, "mod")
+    pool.purge(f"mod0@{NOW_MS}")
+    pool.merge_remote(remote(comment("r", f"text mod1@{NOW_MS} x", "r")), NOW_MS)
+    flood(pool, 1, NOW_MS, tag="viewer")
+    block, _ = collect(pool)
+    assert texts(block) == [f"text mod1@{NOW_MS} x", f"text viewer0@{NOW_MS} x"]
 
 
 def test_more_comments_than_can_wait_are_shed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,8 +10,12 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Origin, Subprotocol
 
-from liveserver.edge.door import HEAD_BYTES_MAX, KEPT_HEAD_BYTES_MAX, TOLD_PER_SECOND_MAX
+from liveserver.edge import door
+from liveserver.edge.door import CROWDED_RETRY_MS, HEAD_BYTES_MAX, TOLD_PER_SECOND_MAX
+from liveserver.edge.files import Files
 from liveserver.edge.handshake import Rules
+from liveserver.edge.plain_http import KEPT_HEAD_BYTES_MAX
+from liveserver.edge.turnstile import Turnstile
 from protocol.codec import CODECS
 from protocol.replies import Bye
 from tests.edge.conftest import Edge, StartEdge
@@ -313,6 +317,82 @@ async def test_a_bad_handshake_is_told_so_even_when_there_is_no_room(edge: Edge)
     raw = await edge.raw()
     raw.say(request(Sec_WebSocket_Version="8"))
     assert (await raw.answer()).status == 426
+
+
+async def test_who_finds_no_descriptor_is_refused_in_words(edge: Edge) -> None:
+    edge.serving.front.files = Files(connections_max=3, refusals_max=6)
+    connections = edge.serving._uvicorn.server_state.connections
+    inside = [await edge.upgraded() for _ in range(3)]
+    app = await edge.raw()
+    app.say(request())
+    answer = await app.answer()
+    assert (answer.status, json.loads(answer.body)["code"]) == (503, "over_capacity")
+    assert 1 <= int(answer.headers["retry-after"]) <= CROWDED_RETRY_MS[1] // 1_000
+    browser = await edge.upgraded(Origin="http://room.example:8080")
+    assert (await browser.frame()).opcode == TEXT
+    assert (await browser.frame()).code == 1013
+    page = await edge.raw()
+    page.say(GET)
+    assert (await page.answer()).status == 200, "ordinary requests are short"
+    await eventually(lambda: len(connections) == 6)
+    last = await edge.raw()
+    assert (await last.answer()).status == 503, "said before he has said anything"
+    assert await last.ended() == b""
+    assert len(connections) == 6, "he is not kept"
+    assert edge.serving.front.refused == {"over_capacity": 3}
+    for one in (app, browser, page, inside[0]):
+        one.leave()
+    await eventually(lambda: len(connections) == 2)
+    await edge.upgraded()
+
+
+# -- a crowd ---------------------------------------------------------------------------------------------
+
+
+async def test_a_crowd_waits_its_turn_and_nobody_is_lost(edge: Edge) -> None:
+    """One a turn of the loop; what they say right behind their heads waits with them."""
+    edge.serving.front.turnstile = Turnstile(slice_s=0.0)
+    crowd = [await edge.raw() for _ in range(40)]
+    for number, raw in enumerate(crowd):
+        raw.say(request(), frame(TEXT, b'"%d"' % number), frame(PING, b"%d" % number))
+    crowd[7].leave()  # while he waits, or a moment later
+    for number, raw in enumerate(crowd):
+        if number != 7:
+            assert (await raw.answer()).status == 101
+            assert await raw.frame() == (PONG, b"%d" % number, True, False)
+    said = {int(payload[1:-1]) for payload in edge.owner.payloads}
+    assert said | {7} == set(range(40))
+    assert len(edge.serving.front.turnstile) == 0
+
+
+async def test_a_crowd_too_large_to_wait_is_told_to_come_back(
+    edge: Edge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(door, "WAITING_MAX", 3)
+    front = edge.serving.front
+    front.turnstile = Turnstile(slice_s=0.0)
+    crowd = [await edge.raw() for _ in range(12)]
+    await eventually(lambda: len(edge.serving._uvicorn.server_state.connections) == 12)
+    for raw in crowd:  # they are read in one turn, so only three may wait in it
+        raw.say(request())
+    answers = [await raw.answer() for raw in crowd]
+    assert {answer.status for answer in answers} == {101, 503}
+    assert all("retry-after" in answer.headers for answer in answers if answer.status == 503)
+    assert front.accepted + front.refused["over_capacity"] == 12
+    assert front.accepted == len(edge.owner.sockets)
+
+
+async def test_who_waits_at_the_door_is_closed_with_the_server(start_edge: StartEdge) -> None:
+    edge = await start_edge()
+    edge.serving.front.turnstile = stuck = Turnstile(slice_s=0.0)
+    stuck._scheduled = True  # so no turn ever comes
+    raw = await edge.raw()
+    raw.say(request())
+    await eventually(lambda: len(stuck) == 1)
+    await edge.serving.stop()
+    assert await raw.ended() in (b"", b"<reset>")
+    stuck._turn()  # comes too late, and harms nobody
+    assert edge.owner.reports == []
 
 
 # -- shutdown --------------------------------------------------------------------------------------------

@@ -120,6 +120,16 @@ async def test_look_up_by_reservation_and_by_command(site: Site) -> None:
     assert site.api.calls == [("reservation", "shop", "s1:7"), ("lookup", "shop", "s1", "u1", "c1")]
 
 
+async def test_a_query_parameter_nobody_knows_is_told_the_ones_there_are(site: Site) -> None:
+    for query, there in [
+        ("reservations?userId=u", "there is `user`, `command`"),
+        ("orders?page=2", "there is `after`, `limit`"),
+        ("places?room=r1", "none is known here"),
+    ]:
+        refused = await site.call("GET", f"/v1/sales/s1/{query}")
+        assert there in msgspec.json.decode(refused.body)["detail"]
+
+
 async def test_stock_and_orders(site: Site) -> None:
     stock = await site.call("GET", "/v1/sales/s1")
     assert msgspec.json.decode(stock.body, type=SaleView) == VIEW
@@ -265,6 +275,7 @@ async def test_without_a_good_token(site: Site, bearer: str | None, code: str) -
         (422, "invalid_field", "limit", ("GET", "/v1/sales/s1/orders?limit=%C2%B2", None)),
         (422, "invalid_field", "after", ("GET", f"/v1/sales/s1/orders?after={'9' * 65}", None)),
         (422, "unknown_field", "page", ("GET", "/v1/sales/s1/orders?page=2", None)),
+        (422, "unknown_field", "userId", ("GET", "/v1/sales/s1/reservations?userId=u&command=c", None)),
         (400, "malformed_body", "", ("POST", "/v1/rooms/r1/listings", b"{")),
         (400, "malformed_body", "", ("POST", "/v1/rooms/r1/listings", b"[]")),
         (400, "malformed_body", "", ("POST", "/v1/rooms/r1/listings", None)),

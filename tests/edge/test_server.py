@@ -13,7 +13,7 @@ from liveserver.edge.listening import NOTSENT_LOWAT_BYTES, bound
 from liveserver.edge.server import serve
 from tests.clock import ManualClock
 from tests.edge.conftest import Edge, echo_app
-from tests.edge.peers import Raw, Recorder, eventually, request
+from tests.edge.peers import TEXT, WAIT_SECONDS_MAX, Raw, Recorder, eventually, frame, request
 
 
 async def test_port_0_is_told_and_signals_are_left_alone() -> None:
@@ -50,6 +50,26 @@ async def test_nothing_runs_on_after_stop() -> None:
     serving = await serve(echo_app(), Recorder(), "127.0.0.1", 0, clock=ManualClock())
     await serving.stop()
     assert asyncio.all_tasks() == before
+
+
+async def test_it_stops_accepting_and_whoever_else_holds_the_socket_takes_what_comes() -> None:
+    listener = bound("127.0.0.1", 0)
+    others = listener.dup()
+    owner = Recorder()
+    serving = await serve(echo_app(), owner, "", 0, clock=ManualClock(), listener=listener)
+    raw = await Raw.connect(serving.port)
+    await raw.upgrade()
+    serving.stop_accepting()
+    late = socket.create_connection(("127.0.0.1", serving.port), timeout=WAIT_SECONDS_MAX)
+    await asyncio.sleep(0)
+    taken, _ = await asyncio.get_running_loop().sock_accept(others)
+    assert taken.getpeername() == late.getsockname()
+    raw.say(frame(TEXT, b"still here"))
+    await eventually(lambda: owner.payloads == [b"still here"])
+    for one in (taken, late, others):
+        one.close()
+    raw.leave()
+    await serving.stop()
 
 
 async def test_stop_cuts_who_will_not_go(monkeypatch: pytest.MonkeyPatch) -> None:

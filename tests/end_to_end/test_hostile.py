@@ -210,13 +210,13 @@ async def test_a_room_is_not_let_go_under_who_comes_in(
     start_server: StartServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server = await start_server_of_short_memory(start_server, monkeypatch)
-    look_up = hub_rooms.Rooms._me
+    look_up = hub_rooms.Rooms._looked_up
 
     async def slow(self: hub_rooms.Rooms, session: Session, live: LiveRoom) -> Me:
         await asyncio.sleep(0.5)  # many beats
         return await look_up(self, session, live)
 
-    monkeypatch.setattr(hub_rooms.Rooms, "_me", slow)
+    monkeypatch.setattr(hub_rooms.Rooms, "_looked_up", slow)
     async with Raw(server.url, server.mint("viewer", "ann")) as ann:
         await ann.join("r1")
         receipt = await ann.ask(c.SendDanmaku(id="d", room="r1", text="在吗"), Receipt)

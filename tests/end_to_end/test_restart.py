@@ -9,6 +9,8 @@ import sys
 import time
 from pathlib import Path
 
+from structlog.testing import capture_logs
+
 from liveserver.app import running
 from liveserver.config import Settings
 from liveserver.edge.tokens import TokenConfig, Tokens
@@ -17,9 +19,11 @@ from protocol.events import ListingPublished
 from protocol.frames import Frame
 from protocol.replies import Bye, PurchaseOutcome
 from protocol.types import OrderLine, Role
+from tests.conftest import StartValkey
 
 from .conftest import SECRET
 from .raw import Raw
+from .rest import Rest
 from .shop import list_oil, open_oil_sale
 
 LIMIT_S = 20.0
@@ -127,3 +131,29 @@ async def test_a_clean_end_says_goodbye(tmp_path: Path) -> None:
     assert ann.socket.close_code == 1001
     byes = [message for message in ann.heard if isinstance(message, Bye)]
     assert [bye.reconnect for bye in byes] == [True]
+
+
+async def test_a_sale_that_a_restart_of_the_store_froze_is_shown_frozen_though_nobody_touches_it(
+    durable_valkey: StartValkey, tmp_path: Path
+) -> None:
+    """Its last second may be lost (everysec). The next server finds out by itself, and says so."""
+    store = await durable_valkey(tmp_path / "data", fsync="everysec")
+    async with (
+        running(Settings(port=0, redis_url=store.url, secret=SECRET)) as server,
+        Raw(server.url, server.mint("streamer", "eve")) as eve,
+    ):
+        await eve.join("r1")
+        await list_oil(eve, stock=3)
+        await open_oil_sale(eve)
+    await store.stop()
+    store = await durable_valkey(tmp_path / "data", fsync="everysec")
+    with capture_logs() as logs:
+        async with running(Settings(port=0, redis_url=store.url, secret=SECRET)) as server:
+            operator = Rest(server, server.mint("service", "ops"))
+            async with asyncio.timeout(LIMIT_S):
+                while (await operator.done("GET", "/v1/sales"))["sales"][0]["status"] != "frozen":
+                    pass
+    told = [log for log in logs if log["log_level"] == "error"]
+    assert [(log["sale"], log["tells_why"]) for log in told] == [
+        ("s1", "liveserver ledger rebuild s1 --dry-run")
+    ]

@@ -359,13 +359,16 @@ async def test_a_detach_repeated_when_the_sale_is_back_takes_nothing_away(server
 async def test_the_room_it_was_opened_in_is_its_home_though_it_had_forgotten_it(server: Running) -> None:
     shop = Rest(server, server.mint("service", "shop"))
     async with Raw(server.url, server.mint("streamer", "eve", ["r1"])) as eve:
+        await eve.join("r1")
         await list_oil(eve)
         await open_oil_sale(eve)
         await eve.ask(detach(eve, "r1"), Done)
         for nth in range(CLOSED_SALES_MAX):
             opening = {"saleId": f"t{nth}", "listingId": "oil"}
             await shop.done("POST", "/v1/rooms/r1/sales", opening, key=f"o{nth}")
+            heard = len(eve.heard)
             await shop.done("POST", f"/v1/sales/t{nth}/close", key=f"c{nth}")
+            await eve.see_event(SaleClosed, after=heard)  # until then the listing is on sale
         await eve.ask(attach(eve, "r1"), Done)
         await eve.ask(c.PauseSale(id="p1", room="r1", sale_id="s1"), Done)
         await eve.ask(c.CloseSale(id="x1", sale_id="s1"), Done)

@@ -78,6 +78,7 @@ async def test_what_is_in_a_room_only_is_not_sold_outside_it(server: Running) ->
         own = Rest(server, server.mint("streamer", "eve", ["r1"]))
         shown = await own.call("GET", "/v1/sales/s1")
         assert shown.body["available"] == {"jar": 3}
+        assert "onShelf" not in shown.body and shown.body["items"][0]["itemId"] == "jar"
         assert shown.headers["cache-control"] == "private, no-cache"
 
 

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
+from liveserver.commands.ports import decided
 from liveserver.hub.stock_desk import StockDesk
 from liveserver.stock.audit import audit
 from liveserver.stock.feed import read_feed
@@ -98,5 +99,4 @@ async def test_a_restock_is_sold_whatever_is_heard_after_it(seed: int, valkey_be
 
 
 async def _asked(desk: StockDesk, command_id: str) -> Verdict:
-    said = desk.purchase("s1", order("ann", command_id), attempt=0)
-    return said if isinstance(said, Verdict) else await said
+    return await decided(desk.purchase("s1", order("ann", command_id), attempt=0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Callable
 
 import pytest
@@ -33,6 +34,8 @@ class Pen:
     def write(self, frame: bytes) -> None:
         self.log.append((self.name, frame))
         self.then()
+
+    say = write
 
 
 def seat(log: list[tuple[str, bytes]], name: str, variant: Variant = PLAIN, cursor: int = 0) -> Seat:
@@ -101,6 +104,23 @@ async def test_a_large_audience_is_written_in_slices(monkeypatch: pytest.MonkeyP
     steps = [after - before for before, after in zip([0, *written], written, strict=False)]
     assert max(steps) == b.WRITES_PER_LOOK, "between two slices the loop has its turn"
     assert len(log) == 10 * b.WRITES_PER_LOOK
+
+
+async def test_between_two_slices_what_a_reply_needs_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A purchase's answer is several turns of the loop, one after the other: no slice for each of them."""
+    monkeypatch.setattr(b, "perf_counter", EndlessTime())
+    log: list[tuple[str, bytes]] = []
+    seats = seats_of(log, 5 * b.WRITES_PER_LOOK)
+    caster = b.Broadcaster(asyncio.get_running_loop())
+    caster.submit_tick(b.TickJob(Encoded(Frame(room="r", t=1, n=1)), [(PLAIN, seats)], Sums()))
+    slices = []
+    for turn in range(100):
+        before = len(log)
+        await asyncio.sleep(0)
+        if len(log) > before:
+            slices.append(turn)
+    assert len(slices) == 5
+    assert min(later - earlier for earlier, later in itertools.pairwise(slices)) > b.RESTS
 
 
 async def test_critical_goes_before_ticks_even_in_the_middle_of_one(monkeypatch: pytest.MonkeyPatch) -> None:

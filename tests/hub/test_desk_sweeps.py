@@ -10,13 +10,13 @@ from typing import cast
 import pytest
 from redis.asyncio import Redis
 
-from liveserver.commands.ports import NoticeKind
+from liveserver.commands.ports import NoticeKind, decided
 from liveserver.hub.notices import Notices
 from liveserver.hub.rooms import Rooms
 from liveserver.hub.shelf import Shelf
 from liveserver.hub.stock_desk import StockDesk
 from liveserver.stock.ledger import ValkeyLedger
-from liveserver.stock.port import LedgerError, Reservation, SaleStatus, StockView, Verdict
+from liveserver.stock.port import LedgerError, Reservation, SaleStatus, StockView
 from liveserver.stock.scripts import keys_of
 from liveserver.valkey.connect import call_client
 from tests.clock import ManualClock
@@ -57,9 +57,7 @@ class Swept(ValkeyBench):
         self.desk.use(cast(Rooms, self.rooms), cast(Notices, self.rooms), cast(Shelf, shelf))
 
     async def buys(self, user_id: str) -> None:
-        asked = self.desk.purchase("s1", order(user_id, "c1"), attempt=0)
-        if not isinstance(asked, Verdict):
-            await asked
+        await decided(self.desk.purchase("s1", order(user_id, "c1"), attempt=0))
 
     async def beats(self, delay_ms: int) -> None:
         """Time passes, and the sweeper has done what is to be done then."""

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import pytest
 
+from liveserver.commands.ports import SAID
 from liveserver.commands.session import Session
 from liveserver.core.conservation import Conservation
 from liveserver.core.identity import Identity
@@ -50,6 +51,8 @@ class Full:
                 assert isinstance(seat, Seat)
                 seat.state = SeatState.PAUSED
 
+    say = write
+
     def seat(self, session: Session, cursor: int) -> Seat:
         seat = Seat(session, self, Variant(JSON, False), cursor)
         if self.paused:
@@ -76,6 +79,9 @@ class World:
         )
         self.rooms._rooms = {name: self.room(name) for name in names}
 
+    def join(self, session: Session, command: Join) -> None:
+        assert self.rooms.join(session, command) is SAID, "nothing is to be looked up"
+
     def room(self, name: str) -> LiveRoom:
         return LiveRoom(
             name,
@@ -100,7 +106,7 @@ async def test_a_connection_that_fills_up_again_leaves_its_other_rooms_for_later
     connection = Full(room_for=1_000)
     world = World(connection, "r1", "r2")
     for name in ("r1", "r2"):
-        await world.rooms.join(connection.session, Join(id=name, room=name))
+        world.join(connection.session, Join(id=name, room=name))
     seats = [cast(Seat, seat) for seat in connection.session.rooms.values()]
     for seat in seats:
         seat.state, seat.missed = SeatState.PAUSED, True
@@ -125,7 +131,7 @@ async def test_a_connection_that_fills_up_again_leaves_its_other_rooms_for_later
 async def test_a_connection_that_its_join_has_filled_is_passed_over() -> None:
     connection = Full(room_for=1)
     world = World(connection, "r1")
-    await world.rooms.join(connection.session, Join(id="j", room="r1"))
+    world.join(connection.session, Join(id="j", room="r1"))
     (seat,) = (cast(Seat, seat) for seat in connection.session.rooms.values())
     assert (seat.state, seat.missed) == (SeatState.PAUSED, True)
     assert connection.written == 1, "the reply, and nothing behind it"
@@ -136,7 +142,7 @@ async def test_a_tick_that_fails_is_not_the_last(bad: str) -> None:
     """What no encoder takes should never come this far; if it does, the room goes on."""
     connection = Full(room_for=1_000)
     world = World(connection, "r1")
-    await world.rooms.join(connection.session, Join(id="j", room="r1"))
+    world.join(connection.session, Join(id="j", room="r1"))
     live = world.rooms.held("r1")
     assert live is not None
     words = {"name": "Ann", "text": "来了"} | {bad: "\ud83d"}

@@ -14,6 +14,7 @@ from liveserver.commands.session import Session
 from liveserver.core.identity import Identity
 from liveserver.core.limits import SessionRates
 from liveserver.edge.socket import Socket
+from liveserver.hub.drain import LOOK_MS, WAVE_MS
 from liveserver.hub.gate import REFUSED_IN_A_ROW_MAX, Gate
 from liveserver.hub.people import People
 from liveserver.hub.rooms import Rooms
@@ -35,7 +36,7 @@ class Wire:
         self.codec = JSON
         self.bearer: str | None = None
         self.session: Session | None = None
-        self.paused = False
+        self.paused = self.closed = False
         self.said: list[Downward] = []
         self.ended: list[Close] = []
 
@@ -44,6 +45,7 @@ class Wire:
 
     def close(self, code: Close, reason: str = "") -> None:
         self.ended.append(code)
+        self.closed = True
 
 
 class Counter:
@@ -192,9 +194,31 @@ async def test_draining_waits_for_what_is_owed(counter: Counter) -> None:
     counter.says(ann, buy("a2"))
     assert said(ann) == [("a2", "retry")]
     counter.asked["a1"].set_result("reserved")
-    await drained
+    await counter.clock.advance(LOOK_MS)
+    counter.gate.closed(cast(Socket, ann), 1001)
+    await counter.clock.advance(WAVE_MS)
+    assert await drained == (1, 0, 0)
     assert said(ann) == [("a2", "retry"), ("a1", "reserved")]
     assert isinstance(ann.said[-1], Bye) and ann.ended == [Close.GOING_AWAY]
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+async def test_who_comes_while_it_drains_is_let_in_only_where_nobody_else_would_be_asked(
+    counter: Counter, elsewhere: bool
+) -> None:
+    """Behind a shared address nobody is refused: who had come a moment before is let in, and told to go."""
+    ann = counter.comes("ann")
+    drained = asyncio.create_task(counter.gate.drain(elsewhere=elsewhere))
+    await counter.clock.advance(WAVE_MS)
+    assert ann.ended == [Close.GOING_AWAY]
+    assert (counter.gate.admits() == 0) is elsewhere
+    late = counter.comes("late")
+    await counter.clock.advance(2 * WAVE_MS)
+    assert isinstance(late.said[-1], Bye) and late.ended == [Close.GOING_AWAY]
+    for wire in (ann, late):
+        counter.gate.closed(cast(Socket, wire), 1001)
+    await counter.clock.advance(WAVE_MS)
+    assert (await drained).told == 2
 
 
 async def test_an_answer_of_this_kind_ends_a_row_of_refusals(counter: Counter) -> None:

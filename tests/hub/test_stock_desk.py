@@ -9,6 +9,7 @@ from typing import cast
 import pytest
 from redis.asyncio import Redis
 
+from liveserver.commands.ports import decided
 from liveserver.hub.notices import Notices
 from liveserver.hub.rooms import Rooms
 from liveserver.hub.shelf import Shelf
@@ -49,8 +50,7 @@ class Counter(ValkeyBench):
         self.desk = StockDesk(self.ledger, clock, deadline_ms=300)
 
     async def ask(self, wanted: Order, attempt: int = 0) -> Verdict:
-        asked = self.desk.purchase("s1", wanted, attempt=attempt)
-        return asked if isinstance(asked, Verdict) else await asked
+        return await decided(self.desk.purchase("s1", wanted, attempt=attempt))
 
     async def restock(self, by: Ledger, units: int = 1) -> StockView:
         return await by.adjust("s1", "i0", units, actor="eve", reason="", command_id="more")

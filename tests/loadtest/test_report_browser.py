@@ -65,7 +65,7 @@ async def test_lines_are_drawn_and_marks_are_shown(open_report: Open) -> None:
     first, second = "37,99,181", "201,84,11"  # --series-1 and --series-2
     assert {first, second} <= set(colours[0])
     assert all(first in drawn for drawn in colours)
-    legend = await page.locator("figure").first.locator(".u-legend .u-label").all_text_contents()
+    legend = await page.locator(".plot").first.locator(".u-label").all_text_contents()
     assert legend == ["s", "critical", "replies"]
     marks = page.locator(".marks tbody tr")
     assert await marks.locator(".verdict").all_text_contents() == ["met", "missed", "not judged"]
@@ -83,7 +83,7 @@ async def test_the_legend_tells_the_values_under_the_pointer(open_report: Open) 
     box = await plot.bounding_box()
     assert box is not None
     await page.mouse.move(box["x"] + box["width"] - 2, box["y"] + 20)
-    values = page.locator("figure").nth(1).locator(".u-legend .u-value")
+    values = page.locator(".plot").nth(1).locator(".u-value")
     assert await values.all_text_contents() == ["100", "60"]
 
 

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from loadtest.__main__ import main
-from loadtest.report import page, scale
+from loadtest.report import against, page, scale
 from loadtest.report.model import Bar, Bars, Mark, read, write
 from loadtest.report.numbers import flat, shown
 from tests.loadtest.reports import report
@@ -53,6 +53,29 @@ def test_bars_share_one_scale_with_their_mark() -> None:
 
 def test_a_mark_of_nothing_has_no_scale() -> None:
     assert scale.of_mark(Mark(name="m", value=0, mark=0)) == (None, None, None, None)
+
+
+def test_cost_against_control_follows_from_a_benchmarks_figures() -> None:
+    figures = {
+        "peers": {
+            "c": {"frame_us": 9.7, "idle_share": 0.1},
+            "ours": {"frame_us": 10.9, "ratio_to_c": 1.12, "idle_share": 0.1, "alone_us": 3},
+        },
+        "at_10000": {"peers": {"c": {"frame_us": 10}, "ours": {"frame_us": 11}, "bun": {"frame_us": None}}},
+        "low": {"peers": {"ours": {"frame_us": 10.5}}},
+        "high": {"peers": {"ours": {"frame_us": 11.4}}},
+    }
+    made = report(bars=[], figures=figures)
+    near, far = against.drawn(made)
+    assert near == Bars(
+        title="frame us",
+        bars=[
+            Bar(label="c", value=9.7, control=True),
+            Bar(label="ours", value=10.9, low=10.5, high=11.4),
+        ],
+    )
+    assert (far.title, [bar.label for bar in far.bars]) == ("at 10000 · frame us", ["c", "ours"])
+    assert against.drawn(report(figures=figures)) == report().bars  # its own go first
 
 
 def test_what_was_judged_is_counted() -> None:
@@ -100,4 +123,4 @@ def test_a_report_of_an_older_run_is_still_read(tmp_path: Path) -> None:
     for field in ("bars", "plots", "grids", "notes", "figures"):
         del old[field]
     (tmp_path / "r.json").write_bytes(msgspec.json.encode(old))
-    assert "danmaku_flood" in page.rendered([read(tmp_path / "r.json")])
+    assert "danmaku_flood" in page.page([read(tmp_path / "r.json")])

@@ -15,6 +15,7 @@ from protocol.codec import CODECS, JSON, MSGPACK, Codec, Downward
 from protocol.commands import Command
 from protocol.errors import CODES, CommandError, NotOurs
 from protocol.examples import COMMANDS, MESSAGES
+from protocol.types import ID_WORDS
 
 from .any_message import any_of
 
@@ -65,6 +66,13 @@ def test_what_is_wrong_is_named(codec: Codec, change: dict[str, Any], code: str,
     with pytest.raises(CommandError) as caught:
         codec.decode_command(packed(codec, PURCHASE | change))
     assert (caught.value.code, caught.value.field, caught.value.command_id) == (code, field, "c1")
+
+
+@both
+def test_what_is_no_id_is_told_in_words(codec: Codec) -> None:
+    with pytest.raises(CommandError) as caught:
+        codec.decode_command(packed(codec, PURCHASE | {"room": "no spaces"}))
+    assert caught.value.detail == f"Expected `str` that is an id: {ID_WORDS}"
 
 
 @both

@@ -143,6 +143,21 @@ async def test_a_purchase_holds_units_until_its_due(bench: Bench) -> None:
     assert await bench.ledger.reservations_of("s1", "ann") == [held]
 
 
+async def test_the_reservations_of_many_are_told_in_one_call(bench: Bench) -> None:
+    await bench.open(bench.spec((9,)))
+    ann, cleo = await bench.buy("ann", "c1", (0, 2)), await bench.buy("cleo", "c1", (0, 1))
+    more = await bench.buy("ann", "c2", (0, 1))
+    found = await bench.ledger.reservations_of_each("s1", ["cleo", "bob", "ann"])
+    assert found == [[cleo.reservation], [], [ann.reservation, more.reservation]]
+    crowd = [f"nobody-{number}" for number in range(limits.LOOKUP_USERS_MAX - 1)]
+    assert await bench.ledger.reservations_of_each("s1", [*crowd, "cleo"]) == [
+        *([] for _ in crowd),
+        [cleo.reservation],
+    ]
+    with pytest.raises(UnknownSaleError):
+        await bench.ledger.reservations_of_each("s2", ["ann"])
+
+
 async def test_a_repeated_command_answers_the_same_reservation_as_it_now_is(bench: Bench) -> None:
     await bench.open(bench.spec((3,)))
     first = await bench.buy("ann", "c1", (0, 2))

@@ -6,11 +6,14 @@ import asyncio
 from collections.abc import Collection
 
 from redis.exceptions import ConnectionError as StoreAway
+from structlog.testing import capture_logs
 
 from liveserver.stock.fold import fold
 from liveserver.stock.patrol import Patrol, with_something_due
+from liveserver.stock.port import SaleStatus
 from liveserver.stock.rows import Closed, Expired
 from liveserver.stock.sales import find_sales, sales_with
+from liveserver.stock.scripts import keys_of
 from liveserver.stock.sweeper import Sweeper
 from tests.stock.conftest import HOLD_MS, SALE_MS, ValkeyBench
 
@@ -55,6 +58,42 @@ async def test_somebody_waiting_in_line_is_something(valkey_bench: ValkeyBench) 
     assert await due(bench, "s1") == ["s1"]
     await bench.ledger.close("s1", actor="eve", command_id="close-1")
     assert await due(bench, "s1") == []
+
+
+async def test_a_restart_is_something_in_every_sale_that_runs(valkey_bench: ValkeyBench) -> None:
+    """And once only: the sweep decides whether the sale may go on, and writes down the run."""
+    bench = valkey_bench
+    for sale_id in ("open", "paused", "frozen", "closed", "rebuilding"):
+        await bench.open(bench.spec(sale_id=sale_id))
+    await bench.ledger.pause("paused", actor="eve", command_id="c1")
+    await bench.ledger.freeze("frozen", actor="eve", command_id="c1")
+    await bench.ledger.close("closed", actor="eve", command_id="c1")
+    swept: list[str] = []
+    walking = patrol(bench, swept)
+    await walking.beat()
+    assert swept == []
+    for sale_id in await find_sales(bench.client):
+        await bench.client.hset(keys_of(sale_id)[0], mapping={"run": "an earlier one", "safe": "0"})
+    await bench.client.hset(keys_of("rebuilding")[0], "rebuilding", "1")
+    with capture_logs() as logs:
+        await walking.beat()
+        await walking.beat()
+    assert sorted(swept) == ["open", "paused"]
+    for sale_id in swept:
+        assert (await bench.ledger.view(sale_id)).status is SaleStatus.FROZEN
+    told = [(log["sale"], log["log_level"]) for log in logs if log["event"].startswith("a sale is frozen")]
+    assert sorted(told) == [("open", "error"), ("paused", "error")]
+
+
+async def test_a_restart_that_lost_nothing_is_no_freeze(valkey_bench: ValkeyBench) -> None:
+    bench = valkey_bench
+    await bench.open(bench.spec())
+    await bench.client.hset(keys_of("s1")[0], mapping={"run": "an earlier one", "safe": "1"})
+    assert await due(bench, "s1") == ["s1"]
+    with capture_logs() as logs:
+        await patrol(bench, []).beat()
+    assert (await bench.ledger.view("s1")).status is SaleStatus.OPEN
+    assert logs == [] and await due(bench, "s1") == []
 
 
 async def test_a_forgotten_sale_ends_by_itself(valkey_bench: ValkeyBench) -> None:

@@ -166,8 +166,9 @@ function outcomeWords({ outcome, saleId }) {
   return words().outcome[outcome] ?? words().outcome.other;
 }
 
-/** Whoever stands in line learns his place anew, now and then. */
+/** Whoever stands in line learns his place anew, now and then; not where nobody looks. */
 function askForPlaces() {
+  if (document.hidden) return;
   const isSold = ({ saleId }) => mirror().sale(saleId)?.stock.status === "open";
   for (const place of places.due(reservations.places().filter(isSold), nowMs())) buying.again(room, place);
 }

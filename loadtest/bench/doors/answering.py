@@ -1,4 +1,4 @@
-"""What each server's process says of itself, by lines of JSON."""
+"""How each server's process here ends, and puts itself in order before its memory is looked at."""
 
 from __future__ import annotations
 
@@ -6,31 +6,19 @@ import asyncio
 import gc
 import os
 import sys
-import time
-from pathlib import Path
 from typing import Any
 
 import orjson
 
 
 async def answer(told: dict[str, Any], also: list[int]) -> None:
-    """Say that we listen, then tell CPU and memory whenever a line comes; returns when the input ends.
-    ``also``: other processes of this server's, whose memory counts too. Cancelled, it leaves nothing."""
+    """Say that we listen and which processes are this server's, ours first; then, whenever a line comes,
+    collect what lies in dead cycles. Returns when the input ends. Cancelled, it leaves nothing."""
     _say(pids=[os.getpid(), *also], **told)
     loop = asyncio.get_running_loop()
     while await loop.run_in_executor(None, sys.stdin.readline):
-        gc.collect()  # what lies in dead cycles is nobody's viewer
-        began = time.process_time()
-        kb = sum(map(_pss_kb, [os.getpid(), *also]))
-        _say(cpu_s=began, pss_kb=kb, spent_s=time.process_time() - began)
-
-
-def _pss_kb(pid: int) -> int:
-    """Resident memory, shared pages by their share (Linux)."""
-    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-        if line.startswith("Pss:"):
-            return int(line.split()[1])
-    raise RuntimeError(f"the kernel tells no Pss of {pid}")
+        gc.collect()
+        _say()
 
 
 def _say(**what: object) -> None:

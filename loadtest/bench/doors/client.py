@@ -9,7 +9,7 @@ import socket
 import struct
 import zlib
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Self
 
 import orjson
 
@@ -23,15 +23,15 @@ _ABORT: Final = struct.pack("ii", 1, 0)  # closing resets: no port is left waiti
 KEY: Final = "dGhlIHNhbXBsZSBub25jZQ=="
 
 
-class Unanswered(Exception):
+class UnansweredError(Exception):
     """The server did not say what it should have."""
 
 
-def browser_head(port: int, *, token: str = "") -> bytes:
+def browser_head(port: int, path: str, token: str = "") -> bytes:
     """What Chrome sends: fifteen headers, and ``Authorization`` if there is a token (an app sends that)."""
     bearer = f"Authorization: Bearer {token}\r\n" if token else ""
     return (
-        "GET /v1/live HTTP/1.1\r\n"
+        f"GET {path} HTTP/1.1\r\n"
         f"Host: 127.0.0.1:{port}\r\n"
         "Connection: Upgrade\r\n"
         "Pragma: no-cache\r\n"
@@ -64,18 +64,27 @@ def _frame(payload: bytes) -> bytes:
 
 
 class Callers:
-    """The sockets of one audience. ``close`` closes them all, whatever happened."""
+    """The sockets of one audience, whose server listens at ``port``. Leaving the context closes them all."""
 
     def __init__(self, port: int) -> None:
         self._port = port
         self._open: list[socket.socket] = []
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for one in self._open:
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ABORT)
+            one.close()
+        self._open.clear()
+
     def __len__(self) -> int:
         return len(self._open)
 
-    def open(self, heads: Sequence[bytes], then: Sequence[bytes] = (), frames: int = 0) -> None:
-        """One socket for each head; ``then`` is said behind the answer, one for each; ``frames`` server
-        frames are awaited behind it. Raises ``Unanswered`` or ``OSError``."""
+    def open(self, heads: Sequence[bytes], frames: int = 0, then: Sequence[bytes] = ()) -> None:
+        """One socket for each head; ``then`` is said behind the answer, one for each, and ``frames`` server
+        frames are awaited. Raises ``UnansweredError`` or ``OSError``."""
         for start in range(0, len(heads), AT_ONCE):
             some = range(start, min(start + AT_ONCE, len(heads)))
             sockets = [self._connected() for _ in some]
@@ -88,11 +97,14 @@ class Callers:
             for one, rest in zip(sockets, rests, strict=True):
                 _heard(one, rest, frames)
 
-    def close(self) -> None:
-        for one in self._open:
-            one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ABORT)
-            one.close()
-        self._open.clear()
+    def say(self, command: bytes, frames: int) -> None:
+        """Everybody says it, and hears so many frames."""
+        for start in range(0, len(self._open), AT_ONCE):
+            some = self._open[start : start + AT_ONCE]
+            for one in some:
+                one.sendall(command)
+            for one in some:
+                _heard(one, b"", frames)
 
     def _connected(self) -> socket.socket:
         one = socket.socket()
@@ -110,7 +122,7 @@ def _answered(one: socket.socket) -> bytes:
     while (end := heard.find(b"\r\n\r\n")) < 0:
         heard += _read(one)
     if not heard.startswith(b"HTTP/1.1 101"):
-        raise Unanswered(heard[:200].decode(errors="replace"))
+        raise UnansweredError(heard[:200].decode(errors="replace"))
     return heard[end + 4 :]
 
 
@@ -119,12 +131,12 @@ def _heard(one: socket.socket, heard: bytes, frames: int) -> None:
         heard += _read(one)
     for payload in read:
         if b'"type":"error"' in payload:
-            raise Unanswered(payload[:200].decode(errors="replace"))
+            raise UnansweredError(payload[:200].decode(errors="replace"))
 
 
 def _read(one: socket.socket) -> bytes:
     if not (more := one.recv(READ_BYTES)):
-        raise Unanswered("the server closed the connection")
+        raise UnansweredError("the server closed the connection")
     return more
 
 

@@ -40,6 +40,9 @@ class Buyer:
         where = urlsplit(self._url)
         await self._wire.open(where.hostname or "", where.port or 0)
         self._wire.start()
+        await self.join(room)
+
+    async def join(self, room: str) -> None:
         await self.ask(Join(id=self.new_id(), room=room))
 
     async def buy(self, room: str, sale_id: str, orders: int, outcomes: Counter[str]) -> None:

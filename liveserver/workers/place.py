@@ -1,0 +1,112 @@
+"""A place: the worker that has it now; its crash, made good on the same socket; its relief, one for one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+
+from .process import Worker, WorkerFailedError
+from .respawn import Respawn
+
+logger = structlog.get_logger(__name__)
+
+Spawn = Callable[[int], Worker]  # the next worker of the place, given its generation
+Ended = Callable[[Worker], None]
+
+
+class GivenUpError(Exception):
+    """Its workers end as soon as they are started."""
+
+
+class Place:
+    """``start`` first, then ``keep`` beside everything else; ``relieve`` when the worker is to be another."""
+
+    def __init__(self, number: int, spawn: Spawn, on_ended: Ended, *, end_seconds_max: float) -> None:
+        self.number = number
+        self.worker: Worker | None = None  # None: not started
+        self.coming: Worker | None = None  # started, not ready yet
+        self._spawn = spawn
+        self._on_ended = on_ended
+        self._end_seconds_max = end_seconds_max
+        self._generation = 0
+        self._respawn = Respawn()
+        self._asked: asyncio.Future[bool] | None = None
+        self._wake = asyncio.Event()
+
+    async def start(self) -> None:
+        """The first worker. ``WorkerFailedError``, ``OSError``."""
+        self.worker = await self._next()
+
+    async def keep(self) -> None:
+        """Until cancelled. ``GivenUpError`` when worker after worker ends."""
+        while True:
+            assert self.worker is not None
+            ended = asyncio.ensure_future(self.worker.ended.wait())
+            asked = asyncio.ensure_future(self._wake.wait())
+            try:
+                await asyncio.wait({ended, asked}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                ended.cancel()
+                asked.cancel()
+            if self.worker.ended.is_set():
+                await self._make_good()
+            else:
+                await self._relieve()
+
+    async def relieve(self) -> bool:
+        """Another worker in place of this one, which drains. False: the new one did not come up, and the old
+        one stays."""
+        assert self._asked is None
+        self._asked = asyncio.get_running_loop().create_future()
+        self._wake.set()
+        try:
+            return await self._asked
+        finally:
+            self._asked = None
+
+    async def _next(self) -> Worker:
+        """A worker that takes connections."""
+        self._generation += 1
+        self.coming = self._spawn(self._generation)
+        await self.coming.ready()
+        worker, self.coming = self.coming, None
+        return worker
+
+    async def _make_good(self) -> None:
+        lost = self.worker
+        while lost is not None:
+            logger.error(
+                "worker_lost", worker=self.number, process=lost.process, code=lost.code, pid=lost.pid
+            )
+            self._on_ended(lost)
+            wait_ms = self._respawn.died(lost.lived_ms)
+            if wait_ms is None:
+                raise GivenUpError(
+                    f"worker {self.number} ended {self._respawn.deaths} times in a row, the last time with "
+                    f"{lost.code}: its log lines above say why"
+                )
+            await asyncio.sleep(wait_ms / 1000)
+            try:
+                self.worker = await self._next()
+                lost = None
+            except WorkerFailedError:
+                lost = self.coming
+
+    async def _relieve(self) -> None:
+        """The new one takes connections of the same socket before the old one stops to: none waits."""
+        self._wake.clear()
+        old, done = self.worker, self._asked
+        assert old is not None and done is not None
+        try:
+            self.worker = await self._next()
+        except WorkerFailedError as error:
+            logger.error("worker_not_relieved", worker=self.number, why=str(error))
+            done.set_result(False)
+            return
+        await old.end(self._end_seconds_max)
+        self._on_ended(old)
+        logger.info("worker_relieved", worker=self.number, by=self.worker.process)
+        if not done.done():
+            done.set_result(True)

@@ -1,0 +1,1 @@
+"""What it costs to let a viewer in."""

@@ -1,0 +1,1 @@
+"""What a viewer who only listens holds of memory."""
