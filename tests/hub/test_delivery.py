@@ -76,6 +76,9 @@ class Viewer:
         session = Session("s", SessionLimits(SessionRates()), lambda _: None)
         self.seat = Seat(session, self, Variant(JSON, False), NOWHERE)
 
+    def say(self, frame: bytes) -> None:
+        self.write(frame)
+
     def write(self, frame: bytes) -> None:
         head = {126: 4, 127: 10}.get(frame[1], 2)
         heard = JSON.decode_downward(frame[head:])
