@@ -37,6 +37,7 @@ from .broadcaster import Broadcaster, TickJob
 from .chunks import NOTICES_PER_CHUNK_MAX, Chunk, Numbering, Personal, pack, unpack
 from .delivery import Delivery
 from .encoded import Encoded
+from .neighbours import Neighbours
 from .receipts import ReceiptsJob
 from .room_log import RoomLog
 from .seats import Seat, Seats
@@ -93,6 +94,7 @@ class LiveRoom:
         self._buyers: dict[str, None] = {}
         self._learned: dict[str, StockView] = {}  # from the ledger, since the last chunk
         self._notices: list[Personal] = []
+        self.neighbours = Neighbours()
         self._chunk_n = 0
         self._numbering = Numbering()
 
@@ -205,6 +207,7 @@ class LiveRoom:
         chunk = unpack(item.chunk)
         if chunk is None or chunk.process == self.process:
             return []
+        self.neighbours.heard(self.clock.now_ms())
         self._numbering.arrived(chunk.process, chunk.n)
         self._reach(chunk.epoch, chunk.head)
         if chunk.block is not None:
@@ -350,6 +353,15 @@ class LiveRoom:
         notices, self._notices = self._notices, []
         if block is None and not learned and not notices:
             return
+        if not self.neighbours.there(self.clock.now_ms()):
+            return  # what it says is for nobody
+        self._publish(block, [wire_stock(view) for view in learned.values()], notices)
+
+    def greet(self) -> None:
+        """Say to the other processes that from now on this one holds the room too."""
+        self._publish(None, [], [])
+
+    def _publish(self, block: DanmakuBlock | None, stock: list[Stock], notices: list[Personal]) -> None:
         self._chunk_n += 1
         chunk = Chunk(
             process=self.process,
@@ -357,7 +369,7 @@ class LiveRoom:
             epoch=self.view.epoch,
             head=self.view.offset,
             block=block,
-            stock=[wire_stock(view) for view in learned.values()],
+            stock=stock,
             notices=notices,
         )
         self.tasks.start(self.relay.publish(self.room_id, pack(chunk)), name=f"chunk {self.room_id}")

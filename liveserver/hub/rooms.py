@@ -126,6 +126,7 @@ class Rooms:
             self._tasks.start(self._relay.unsubscribe(room), name=f"unsubscribe {room}")
             raise
         self._rooms[room] = live
+        live.greet()
 
         def live_receive(item: RelayItem) -> None:
             self._deliver(room, live.receive(item))
@@ -348,6 +349,7 @@ class Rooms:
         live.heal(beat.epoch, beat.head)
         live.set_counts(beat.viewers, beat.likes)
         live.sharing.beat(demand, beat)
+        live.neighbours.beat(beat.processes)
         for sale_id in beat.sales:
             self._on_sale(live.room_id, sale_id)
 
