@@ -36,7 +36,7 @@ BOARD_CLOSED_SALES_MAX = 200
 # -- the tick ------------------------------------------------------------------------------------------
 
 TICK_PERIOD_MS = 100
-RIDE_MS = 500  # a count waits this long for a frame to ride along with
+RIDE_MS = 900  # a count waits this long for a frame to ride along with
 TICK_BROADCASTS_PER_PERIOD = 2  # a period is at least this many times as long as the last broadcast took
 
 

@@ -14,8 +14,8 @@ from .rooms import Rooms
 
 logger = structlog.get_logger(__name__)
 
-SAMPLE_MS: Final = 50
-SAMPLES: Final = 20  # of a look
+SAMPLE_MS: Final = 100
+SAMPLES: Final = 10  # of a look
 
 
 class Load:

@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 from liveserver.core.histogram import Histogram
 
-SAMPLE_S: Final = 0.05
+SAMPLE_S: Final = 0.1
 BOUNDS_S: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
 
