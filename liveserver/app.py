@@ -235,7 +235,7 @@ async def running(
         patrol = Patrol(calls, clock, desk.sweep_unwatched)
         await _background(
             stack,
-            rooms.beat_forever(),
+            rooms.beats.forever(),
             desk.sweep_forever(),
             patrol.run(),
             gate.watch_deadlines(),
@@ -281,7 +281,7 @@ def _unready(gate: Gate, rooms: Rooms) -> list[str]:
     reasons = []
     if gate.draining:
         reasons.append("draining")
-    if not rooms.store_answers:
+    if not rooms.beats.store_answers:
         reasons.append("the store does not answer")
     return reasons
 

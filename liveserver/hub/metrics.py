@@ -33,7 +33,7 @@ def register(
     )
     metrics.gauge("rooms", "Rooms this process holds.", lambda: len(rooms.all()))
     metrics.gauge("seats", "Sessions in rooms.", lambda: sum(len(live.seats) for live in rooms.all()))
-    metrics.gauge("store_up", "Did the store answer the last beats?", lambda: int(rooms.store_answers))
+    metrics.gauge("store_up", "Did the store answer the last beats?", lambda: int(rooms.beats.store_answers))
     metrics.counter(
         "danmaku_units", "Conservation law, (danmaku, session) pairs.", lambda: _danmaku(law), label="fate"
     )

@@ -23,6 +23,7 @@ from protocol.errors import CommandError
 from protocol.replies import Joined, Me, Notice
 from protocol.types import HeldReservation
 
+from .beats import Beats
 from .chunks import NOTICES_PER_CHUNK_MAX, Chunk, Personal, pack, unpack
 from .delivery import NOWHERE
 from .live_room import LiveRoom
@@ -35,9 +36,8 @@ from .tasks import Tasks
 logger = structlog.get_logger(__name__)
 
 ROOMS_MAX = 10_000
-BEAT_MS = 1_000
 EMPTY_BEATS_MAX = 30  # a room nobody is in is kept this many beats, for the one who reloads his page
-BEATS_AT_ONCE = 16  # and loads: most of the store's connections stay free for what rooms append
+LOADS_AT_ONCE = 16  # most of the store's connections stay free for what rooms append
 SHELVES = "~shelves"  # no room's id: the channel of buyers who are in no room
 MINE_MAX = 200  # reservations told to the one who joins
 
@@ -62,7 +62,6 @@ class Rooms:
         make_seat: MakeSeat,
         on_sale: Callable[[str, str], None],
     ) -> None:
-        self._store = store
         self._relay = relay
         self._lookups = Lookups(ledger, tasks)
         self._clock = clock
@@ -71,14 +70,12 @@ class Rooms:
         self._tasks = tasks
         self._new_room = new_room
         self._make_seat = make_seat
-        self._on_sale = on_sale
         self._rooms: dict[str, LiveRoom] = {}
         self._opening: dict[str, asyncio.Task[LiveRoom]] = {}
         self._empty_beats: dict[str, int] = {}
-        self._at_once = asyncio.Semaphore(BEATS_AT_ONCE)
-        self._loads_at_once = asyncio.Semaphore(BEATS_AT_ONCE)
+        self._loads_at_once = asyncio.Semaphore(LOADS_AT_ONCE)
         self._holdings = itertools.count(1)
-        self._unanswered = 0  # beats in a row
+        self.beats = Beats(store, clock, on_sale=on_sale, beaten=self._let_go_if_empty)
 
     # -- holding rooms ---------------------------------------------------------------------------------
 
@@ -87,11 +84,6 @@ class Rooms:
 
     def all(self) -> list[LiveRoom]:
         return list(self._rooms.values())
-
-    @property
-    def store_answers(self) -> bool:
-        """One room's failure is not the store's, if there are others."""
-        return self._unanswered < max(1, min(BEATS_AT_ONCE, len(self._rooms)))
 
     async def open(self, room: str) -> LiveRoom:
         """The room, loaded; one load for all who ask at once. ``CommandError`` unavailable if the store is
@@ -127,6 +119,7 @@ class Rooms:
             raise
         self._rooms[room] = live
         live.greet()
+        self.beats.add(live)
 
         def live_receive(item: RelayItem) -> None:
             self._deliver(room, live.receive(item))
@@ -134,14 +127,14 @@ class Rooms:
         receive = live_receive
         for item in early:
             receive(item)
-        self._tasks.start(self._beat(live), name=f"beat {room}")
+        self._tasks.start(self.beats.beat(live), name=f"beat {room}")
         return live
 
     def missed_relay(self, room: str) -> None:
         """The relay was away for a while: what it lost is in the log."""
         live = self._rooms.get(room)
         if live is not None:
-            self._tasks.start(self._beat(live), name=f"beat {room}")
+            self._tasks.start(self.beats.beat(live), name=f"beat {room}")
 
     # -- sessions in rooms -----------------------------------------------------------------------------
 
@@ -303,56 +296,6 @@ class Rooms:
                 if room in session.rooms and session.hears(personal.notice):
                     session.reply(personal.notice)
 
-    # -- the beat --------------------------------------------------------------------------------------
-
-    async def beat_forever(self) -> None:
-        """Once a second per room: our figures out, everybody's in, lost events and sales noticed."""
-        while True:
-            await self._clock.sleep_ms(BEAT_MS)
-            rooms = self.all()
-            if rooms:
-                await asyncio.gather(*(self._beat(live) for live in rooms))
-            else:
-                await self._ask_store()
-            for live in rooms:
-                self._let_go_if_empty(live)
-
-    async def _ask_store(self) -> None:
-        """Nobody else would notice that it is away, or back, while no room is held."""
-        try:
-            with store_errors(reading=True):
-                await self._store.ping()
-        except CommandError:
-            self._unanswered += 1
-        else:
-            self._unanswered = 0
-
-    async def _beat(self, live: LiveRoom) -> None:
-        demand = live.sharing.demand(self._clock.now_ms())
-        try:
-            async with self._at_once:
-                with store_errors():
-                    beat = await self._store.beat(
-                        live.room_id,
-                        process=live.holding,
-                        viewers=len(live.seats),
-                        likes=live.likes,
-                        demand=demand,
-                    )
-        except CommandError:
-            self._unanswered += 1  # the store is away: danmaku goes on here, and the next beat heals
-            return
-        except Exception:
-            logger.exception("beat_failed", room=live.room_id)
-            return
-        self._unanswered = 0
-        live.heal(beat.epoch, beat.head)
-        live.set_counts(beat.viewers, beat.likes)
-        live.sharing.beat(demand, beat)
-        live.neighbours.beat(beat.processes)
-        for sale_id in beat.sales:
-            self._on_sale(live.room_id, sale_id)
-
     def _let_go_if_empty(self, live: LiveRoom) -> None:
         room = live.room_id
         if len(live.seats) or live.coming:
@@ -361,6 +304,7 @@ class Rooms:
         beats = self._empty_beats[room] = self._empty_beats.get(room, 0) + 1
         if beats >= EMPTY_BEATS_MAX and self._rooms.get(room) is live:
             del self._empty_beats[room], self._rooms[room]
+            self.beats.remove(live)
             live.close()
             self._tasks.start(self._relay.unsubscribe(room), name=f"unsubscribe {room}")
 

@@ -20,6 +20,7 @@ from redis.asyncio import Redis
 from liveserver.app import Running, running
 from liveserver.commands.session import Session
 from liveserver.config import Settings
+from liveserver.hub import beats as hub_beats
 from liveserver.hub import rooms as hub_rooms
 from liveserver.hub.live_room import LiveRoom
 from liveserver.store import keys
@@ -227,7 +228,7 @@ async def test_a_room_is_not_let_go_under_who_comes_in(
 async def start_server_of_short_memory(start: StartServer, monkeypatch: pytest.MonkeyPatch) -> Running:
     """It lets go of a room soon after nobody is in it any more."""
     monkeypatch.setattr(hub_rooms, "EMPTY_BEATS_MAX", 2)
-    monkeypatch.setattr(hub_rooms, "BEAT_MS", 50)
+    monkeypatch.setattr(hub_beats, "BEAT_MS", 50)
     return await start()
 
 

@@ -407,3 +407,16 @@ async def test_every_key_of_a_room_has_one_slot(store: RoomStore, valkey: Redis)
     found = await valkey.keys("*")
     assert len(found) == 7
     assert found == await valkey.keys("{room:r1}:*")
+
+
+async def test_a_beat_with_no_news_writes_only_its_time(store: RoomStore, valkey: Redis) -> None:
+    first = await store.beat(ROOM, process="p1", viewers=3, likes=4, demand=5)
+    await valkey.config_resetstat()
+    again = await store.beat(ROOM, process="p1", viewers=3, likes=4, demand=5)
+    assert again == first
+    calls = {
+        name.removeprefix("cmdstat_"): one["calls"]
+        for name, one in (await valkey.info("commandstats")).items()
+    }
+    writes = {"hset", "hdel", "zadd", "zrem", "zpopmin"} & calls.keys()
+    assert {name: calls[name] for name in writes} == {"zadd": 1}

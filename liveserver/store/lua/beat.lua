@@ -18,6 +18,7 @@
 --
 -- Returns {epoch, head, viewers, likes, demand, processes, now_ms, {sale id, ...}}   sales oldest first;
 --         processes: the fresh ones
+-- Writes, where nothing changed, no more than the time of this beat.
 -- Complexity: O(log P + sales) for P processes; at most 64 processes turn silent per call.
 
 local meta, figures, fresh, silent, sales = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
@@ -29,14 +30,14 @@ local fresh_ms, silent_max = tonumber(ARGV[7]), tonumber(ARGV[8])
 local function figures_of(name)
   local packed = redis.call('HGET', figures, name)
   if not packed then
-    return 0, 0, 0
+    return 0, 0, 0, nil
   end
   local v, l, d = string.match(packed, '^(%d+) (%d+) ?(%d*)$')
-  return tonumber(v), tonumber(l), tonumber(d) or 0
+  return tonumber(v), tonumber(l), tonumber(d) or 0, packed
 end
 
-local function keep(name, v, l, d)
-  redis.call('HSET', figures, name, string.format('%.0f %.0f %.0f', v, l, d))
+local function packed_of(v, l, d)
+  return string.format('%.0f %.0f %.0f', v, l, d)
 end
 
 local t = redis.call('TIME')
@@ -50,25 +51,30 @@ if epoch == 0 or epoch < epoch_seen or (epoch == epoch_seen and head < head_seen
   epoch = math.max(epoch_seen + 1, now_ms)  -- data was lost, or the room is new (see load.lua)
 end
 
-local viewers_before, likes_before, demand_before = figures_of(process)
+local viewers_before, likes_before, demand_before, packed_before = figures_of(process)
 likes_now = math.max(likes_now, likes_before)
 viewers = viewers + viewers_now - viewers_before
 likes = likes + likes_now - likes_before
 demand = demand + demand_now - demand_before
-keep(process, viewers_now, likes_now, demand_now)
-redis.call('ZADD', fresh, string.format('%.0f', now_ms), process)
-redis.call('ZREM', silent, process)
+local packed_now = packed_of(viewers_now, likes_now, demand_now)
+if packed_now ~= packed_before then
+  redis.call('HSET', figures, process, packed_now)
+end
+if redis.call('ZADD', fresh, string.format('%.0f', now_ms), process) == 1 then
+  redis.call('ZREM', silent, process)  -- a process is in one of the two, never in both
+end
 
 local due = string.format('(%.0f', now_ms - fresh_ms)
-for _, name in ipairs(redis.call('ZRANGEBYSCORE', fresh, '-inf', due, 'LIMIT', 0, 64)) do
+local turned = redis.call('ZRANGEBYSCORE', fresh, '-inf', due, 'LIMIT', 0, 64)
+for _, name in ipairs(turned) do
   local v, l, d = figures_of(name)
   viewers = viewers - v
   demand = demand - d
-  keep(name, 0, l, 0)
+  redis.call('HSET', figures, name, packed_of(0, l, 0))
   redis.call('ZADD', silent, string.format('%.0f', now_ms), name)
   redis.call('ZREM', fresh, name)
 end
-local surplus = redis.call('ZCARD', silent) - silent_max
+local surplus = #turned > 0 and redis.call('ZCARD', silent) - silent_max or 0
 if surplus > 0 then
   local forgotten = redis.call('ZPOPMIN', silent, surplus)
   for i = 1, #forgotten, 2 do
@@ -76,8 +82,14 @@ if surplus > 0 then
   end
 end
 
-redis.call('HSET', meta, 'epoch', string.format('%.0f', epoch), 'head', string.format('%.0f', head),
-  'viewers', string.format('%.0f', viewers), 'likes', string.format('%.0f', likes),
-  'demand', string.format('%.0f', demand))
+local told = {string.format('%.0f', epoch), string.format('%.0f', head), string.format('%.0f', viewers),
+  string.format('%.0f', likes), string.format('%.0f', demand)}
+for i = 1, #told do
+  if told[i] ~= stands[i] then
+    redis.call('HSET', meta, 'epoch', told[1], 'head', told[2], 'viewers', told[3], 'likes', told[4],
+      'demand', told[5])
+    break
+  end
+end
 return {epoch, head, viewers, likes, demand, redis.call('ZCARD', fresh), now_ms,
   redis.call('ZRANGE', sales, 0, -1)}
