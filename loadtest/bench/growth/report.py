@@ -162,7 +162,7 @@ class Findings:
     def _flat(self, kind: str, first: Sequence[float], last: Sequence[float], where: str) -> None:
         self._mark(
             f"store_calls_growth_with_{kind}",
-            ratios(last, first),
+            ratios(_at_least_one(last), _at_least_one(first)),
             GROWTH_MAX,
             f"{where}: {median(first):.0f} a second; at the most: {median(last):.0f}",
         )
@@ -188,3 +188,8 @@ class Findings:
 
     def _text(self, name: str) -> str:
         return self.figures[name].text()
+
+
+def _at_least_one(calls_per_s: Sequence[float]) -> list[float]:
+    """A short look at a quiet room may see no command at all, and nothing is a multiple of that."""
+    return [max(1.0, calls) for calls in calls_per_s]

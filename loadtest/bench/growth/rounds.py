@@ -48,7 +48,7 @@ QUICK: Final = Size(
     messages_viewers=40,
     workers_viewers=40,
     idle_s=0.5,
-    seconds=1,
+    seconds=2,
     rounds=1,
 )
 
