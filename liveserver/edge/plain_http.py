@@ -62,8 +62,11 @@ class PlainHttp(HttpToolsProtocol):
     def handle_websocket_upgrade(self) -> None:
         self.connections.discard(self)
         self._keepalive.arrived(self)
-        if self.cycle is not None and not self.cycle.response_complete:
-            self.transport.close()  # an upgrade behind an unanswered request: nobody honest does that
+        unanswered = self.cycle is not None and not self.cycle.response_complete
+        if unanswered or self.transport.get_write_buffer_size():
+            # An upgrade behind an answer that isn't there, or that he hasn't read: nobody honest does that. A
+            # socket begins with nothing before it: a transport that is full already doesn't say so again.
+            self.transport.abort()
             return
         head = [f"{self.scope['method']} ".encode(), self.url, b" HTTP/1.1\r\n"]
         for name, value in self.headers:

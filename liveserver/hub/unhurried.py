@@ -3,7 +3,8 @@
 A thousand sockets may be ready at once, and the loop hears them all before it does anything else. The first
 ``AT_ONCE`` comments of a turn of the loop are carried out as they come; those behind them are put aside,
 decoded, and worked off in slices between the following turns. One session's stay in order, also with its
-joins and leaves. Beyond ``WAITING_MAX`` they are refused, which costs next to nothing.
+joins and leaves. Beyond ``WAITING_MAX``, or what one session may have unanswered, they are refused, which
+costs next to nothing.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from liveserver.commands.session import Session
 from liveserver.edge.socket import Socket
 from protocol.commands import Command, Join, Leave, Like, SendDanmaku
 from protocol.errors import CommandError
+from protocol.limits import COMMANDS_IN_FLIGHT_MAX
 
 AT_ONCE: Final = 32  # in one turn of the loop: about half a millisecond
 SLICE_S: Final = 0.001
@@ -49,10 +51,13 @@ class Unhurried:
                 return False
         elif not (self._of and session in self._of and (kind is Join or kind is Leave)):
             return False
+        his = self._of.get(session, 0)
+        if his >= COMMANDS_IN_FLIGHT_MAX:  # else a few who shout take all the room there is from everybody
+            raise CommandError("rate_limited", "too many commands wait", retry_ms=WAITING_RETRY_MS)
         if len(self._waiting) >= WAITING_MAX:
             raise CommandError("rate_limited", "too many are talking", retry_ms=WAITING_RETRY_MS)
         self._waiting.append((session, socket, command))
-        self._of[session] = self._of.get(session, 0) + 1
+        self._of[session] = his + 1
         return True
 
     def _turn(self) -> None:

@@ -27,6 +27,7 @@ class Place:
         self.number = number
         self.worker: Worker | None = None  # None: not started
         self.coming: Worker | None = None  # started, not ready yet
+        self.going: Worker | None = None  # relieved, and drains
         self._spawn = spawn
         self._on_ended = on_ended
         self._end_seconds_max = end_seconds_max
@@ -111,9 +112,13 @@ class Place:
             self.worker = await self._next()
         except WorkerFailedError as error:
             logger.error("worker_not_relieved", worker=self.number, why=str(error))
-            done.set_result(False)
+            if not done.done():
+                done.set_result(False)
             return
-        await old.end(self._end_seconds_max)
+        # Cancelled, it goes on draining: who ends the place ends it too, in its own time.
+        self.going = old
+        await asyncio.shield(old.end(self._end_seconds_max))
+        self.going = None
         self._on_ended(old)
         logger.info("worker_relieved", worker=self.number, by=self.worker.process)
         if not done.done():

@@ -121,7 +121,7 @@ class Supervisor(Minting):
     def workers(self) -> list[Worker]:
         """All that were started and whose end is not noted yet."""
         noted = {exited.name for exited in self.exits}
-        found = [worker for place in self.places for worker in (place.worker, place.coming)]
+        found = [worker for place in self.places for worker in (place.worker, place.coming, place.going)]
         return [worker for worker in found if worker is not None and worker.name not in noted]
 
     async def end(self) -> None:

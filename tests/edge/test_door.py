@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+from typing import Any
 
 import pytest
+from starlette.responses import PlainTextResponse
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Origin, Subprotocol
@@ -15,6 +17,7 @@ from liveserver.edge.door import CROWDED_RETRY_MS, HEAD_BYTES_MAX, TOLD_PER_SECO
 from liveserver.edge.files import Files
 from liveserver.edge.handshake import Rules
 from liveserver.edge.plain_http import KEPT_HEAD_BYTES_MAX
+from liveserver.edge.socket import Socket
 from liveserver.edge.turnstile import Turnstile
 from protocol.codec import CODECS
 from protocol.replies import Bye
@@ -227,6 +230,37 @@ async def test_an_upgrade_on_a_kept_alive_connection_is_judged_too(edge: Edge) -
     raw.say(request(Origin="https://evil.example"))
     assert (await raw.answer()).status == 403
     assert edge.owner.reports == []
+
+
+@pytest.mark.parametrize("page_bytes", [60_000, 300_000], ids=["under uvicorn's limit", "beyond it"])
+async def test_no_upgrade_behind_an_answer_that_is_not_read(start_edge: StartEdge, page_bytes: int) -> None:
+    """What is left of the answer would lie before the socket's first frame, in a transport which has said
+    already that it is full: the socket would never learn it, and be written to without end."""
+
+    async def page(scope: Any, receive: Any, send: Any) -> None:
+        await PlainTextResponse("x" * page_bytes)(scope, receive, send)
+
+    edge = await start_edge(app=page)
+    shown: list[tuple[bool, int]] = []
+
+    def opened(socket: Socket) -> None:
+        socket.show_fd()
+        shown.append((socket.paused, socket._transport.get_write_buffer_size()))
+
+    edge.owner.on_opened = opened
+    raw = await edge.raw(receive_bytes=4_096)
+    raw.writer.transport.pause_reading()  # type: ignore[attr-defined]  # a transport that reads
+    connections: set[Any] = edge.serving._uvicorn.server_state.connections
+    for _ in range(8):  # until the kernel is full, with the last answer given as far as uvicorn knows
+        raw.say(GET)
+        await asyncio.sleep(0.03)
+        (http,) = connections
+        if http.transport.get_write_buffer_size():
+            break
+    assert http.transport.get_write_buffer_size() and http.cycle.response_complete
+    raw.say(request())
+    await eventually(lambda: not connections or bool(shown))
+    assert shown == [], "(paused, bytes before its first frame)"
 
 
 async def test_the_next_head_on_a_kept_alive_connection_is_owed_in_time(edge: Edge) -> None:

@@ -22,6 +22,7 @@ from liveserver.hub.tasks import Tasks
 from protocol import commands as c
 from protocol.close import Close
 from protocol.codec import JSON
+from protocol.limits import COMMANDS_IN_FLIGHT_MAX
 from protocol.replies import Done, ErrorReply, Pong, Reply
 from protocol.types import Role
 from tests.clock import ManualClock
@@ -191,3 +192,17 @@ async def test_a_mistake_of_ours_ends_one_session_and_the_others_go_on(hub: Hub)
     await turns(5)
     assert ann.ended == [Close.INTERNAL]
     assert isinstance(bob.said[-1], Done)
+
+
+async def test_one_who_shouts_does_not_take_all_the_room_there_is(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(u, "WAITING_MAX", COMMANDS_IN_FLIGHT_MAX + 1)
+    loud, ann = hub.comes("loud"), hub.comes("ann")
+    hub.says(loud, *(comment(f"d{number}") for number in range(u.AT_ONCE + COMMANDS_IN_FLIGHT_MAX + 2)))
+    refused = [one for one in loud.said if isinstance(one, ErrorReply)]
+    assert [one.code for one in refused] == ["rate_limited"] * 2
+    hub.says(ann, comment("ann"))
+    assert ann.said == []
+    await turns(20)
+    assert hub.done[-1] == "ann"

@@ -22,6 +22,11 @@ ORDERED = (
 )
 WELL = ORDERED + "say_ready(o.says_fd, f'p{o.generation}'); time.sleep(60)"
 DIES = ORDERED + "o.generation > 1 and sys.exit(3); say_ready(o.says_fd, 'p'); time.sleep(60)"
+DRAINS = ORDERED + (
+    "import signal\n"
+    "def drain(*_):\n    time.sleep(0.5); sys.exit(0)\n"
+    "signal.signal(signal.SIGTERM, drain); say_ready(o.says_fd, f'p{o.generation}'); time.sleep(60)"
+)
 NEVER_READY = ORDERED + "sys.exit(4)"
 
 
@@ -139,3 +144,19 @@ async def test_where_the_new_one_does_not_come_up_the_old_one_stays(places: Plac
     assert not await place.relieve()
     assert place.worker is old and old is not None and not old.ended.is_set()
     keeping.cancel()
+
+
+async def test_a_relief_given_up_lets_the_old_one_drain(places: Places) -> None:
+    """SIGTERM in the middle of a roll: who drains already isn't cut for it."""
+    place = places.place(DRAINS)
+    await place.start()
+    old = place.worker
+    keeping = asyncio.create_task(place.keep())
+    relieving = asyncio.create_task(place.relieve())
+    await eventually(lambda: place.worker is not old)
+    keeping.cancel()
+    relieving.cancel()
+    await asyncio.gather(keeping, relieving, return_exceptions=True)
+    assert place.going is old and old is not None, "whoever ends the place ends it too"
+    await old.ended.wait()
+    assert old.code == 0
