@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from random import Random
+from typing import NamedTuple
 
 import structlog
 from msgspec.structs import replace
@@ -48,6 +49,14 @@ from .tasks import Tasks
 logger = structlog.get_logger(__name__)
 
 BUYERS_MAX = 100_000  # remembered for priority; the oldest is forgotten first
+
+
+class Said(NamedTuple):
+    """What a tick has to say to the other processes that hold the room."""
+
+    block: DanmakuBlock | None
+    stock: list[Stock]
+    notices: list[Personal]
 
 
 class LiveRoom:
@@ -94,7 +103,7 @@ class LiveRoom:
         self._buyers: dict[str, None] = {}
         self._learned: dict[str, StockView] = {}  # from the ledger, since the last chunk
         self._notices: list[Personal] = []
-        self.neighbours = Neighbours()
+        self.neighbours: Neighbours[Said] = Neighbours()
         self._chunk_n = 0
         self._numbering = Numbering()
 
@@ -208,6 +217,7 @@ class LiveRoom:
         if chunk is None or chunk.process == self.process:
             return []
         self.neighbours.heard(self.clock.now_ms())
+        self._tell_kept()
         self._numbering.arrived(chunk.process, chunk.n)
         self._reach(chunk.epoch, chunk.head)
         if chunk.block is not None:
@@ -353,24 +363,33 @@ class LiveRoom:
         notices, self._notices = self._notices, []
         if block is None and not learned and not notices:
             return
-        if not self.neighbours.there(self.clock.now_ms()):
-            return  # what it says is for nobody
-        self._publish(block, [wire_stock(view) for view in learned.values()], notices)
+        said = Said(block, [wire_stock(view) for view in learned.values()], notices)
+        now_ms = self.clock.now_ms()
+        if not self.neighbours.there(now_ms):
+            self.neighbours.keep(said, now_ms)
+            return
+        self._tell_kept()
+        self._tell_others(said)
+
+    def _tell_kept(self) -> None:
+        """What was said just before the first of the others was heard of."""
+        for said in self.neighbours.kept(self.clock.now_ms()):
+            self._tell_others(said)
 
     def greet(self) -> None:
         """Say to the other processes that from now on this one holds the room too."""
-        self._publish(None, [], [])
+        self._tell_others(Said(None, [], []))
 
-    def _publish(self, block: DanmakuBlock | None, stock: list[Stock], notices: list[Personal]) -> None:
+    def _tell_others(self, said: Said) -> None:
         self._chunk_n += 1
         chunk = Chunk(
             process=self.process,
             n=self._chunk_n,
             epoch=self.view.epoch,
             head=self.view.offset,
-            block=block,
-            stock=stock,
-            notices=notices,
+            block=said.block,
+            stock=said.stock,
+            notices=said.notices,
         )
         self.tasks.start(self.relay.publish(self.room_id, pack(chunk)), name=f"chunk {self.room_id}")
 

@@ -112,13 +112,13 @@ class Rooms:
 
         await self._relay.subscribe(room, arrived)
         try:
+            live.greet()  # before the load: it is on its way before the first viewer is let in
             async with self._loads_at_once:
                 await live.log.load()
         except BaseException:
             self._tasks.start(self._relay.unsubscribe(room), name=f"unsubscribe {room}")
             raise
         self._rooms[room] = live
-        live.greet()
         self.beats.add(live)
 
         def live_receive(item: RelayItem) -> None:

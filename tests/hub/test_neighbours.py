@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from liveserver.hub.chunks import Chunk, pack, unpack
 from liveserver.hub.live_room import LiveRoom
-from liveserver.hub.neighbours import HEARD_MS, Neighbours
+from liveserver.hub.neighbours import HEARD_MS, KEPT_MS, Neighbours
 from liveserver.store.port import RelayChunk
 from protocol.commands import Join
 from protocol.types import Danmaku
@@ -18,11 +18,12 @@ NOW_MS = 1_000_000
 
 
 def test_in_doubt_there_are_others() -> None:
-    assert Neighbours().there(NOW_MS), "before the first beat"
+    neighbours: Neighbours[str] = Neighbours()
+    assert neighbours.there(NOW_MS), "before the first beat"
 
 
 def test_the_beat_counts_them_and_who_is_heard_is_believed_for_a_while() -> None:
-    neighbours = Neighbours()
+    neighbours: Neighbours[str] = Neighbours()
     neighbours.beat(1)
     assert not neighbours.there(NOW_MS)
     neighbours.heard(NOW_MS)
@@ -33,7 +34,16 @@ def test_the_beat_counts_them_and_who_is_heard_is_believed_for_a_while() -> None
     assert neighbours.there(NOW_MS + HEARD_MS)
 
 
+def test_what_was_said_to_nobody_is_kept_for_a_moment_in_its_order_and_given_once() -> None:
+    neighbours: Neighbours[str] = Neighbours()
+    for age_ms, said in ((KEPT_MS + 1, "long ago"), (KEPT_MS, "just now"), (0, "now")):
+        neighbours.keep(said, NOW_MS - age_ms)
+    assert neighbours.kept(NOW_MS) == ["just now", "now"]
+    assert neighbours.kept(NOW_MS) == []
+
+
 async def test_a_room_speaks_to_the_relay_when_somebody_has_greeted_it() -> None:
+    """And says then what it said while the greeting was on its way."""
     told: list[Chunk] = []
 
     async def published(_room: str, chunk: bytes) -> bool:
@@ -51,11 +61,17 @@ async def test_a_room_speaks_to_the_relay_when_somebody_has_greeted_it() -> None
 
     live.neighbours.beat(1)
     await _said(live, connection, "alone")
+    await world.clock.advance(KEPT_MS + 1)
+    await _said(live, connection, "before")
     assert told == []
 
-    assert live.receive(RelayChunk("r1", pack(Chunk(process="q", n=1, epoch=0, head=0)))) == []
+    greeting = RelayChunk("r1", pack(Chunk(process="q", n=1, epoch=0, head=0)))
+    assert live.receive(greeting) == []
     await _said(live, connection, "heard")
-    assert [line.text for chunk in told if chunk.block for line in chunk.block.danmaku] == ["heard"]
+    assert live.receive(greeting) == []
+    await asyncio.sleep(0)
+    assert [line.text for chunk in told if chunk.block for line in chunk.block.danmaku] == ["before", "heard"]
+    assert [chunk.n for chunk in told] == [1, 2]
 
 
 async def _said(live: LiveRoom, connection: Full, text: str) -> None:
