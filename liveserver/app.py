@@ -108,10 +108,11 @@ async def running(
     on_loading: Callable[[float], None] | None = None,
     clock: Clock | None = None,
     post: Post | None = None,
+    hurry: asyncio.Event | None = None,
 ) -> AsyncIterator[Running]:
     """A whole process: store, hub and doors. Leaving the context drains, closes and stops everything it
     started, the embedded store last. ``clock``: instead of the one steered to the store's; a test's.
-    ``post``: it is one of several behind one address."""
+    ``post``: it is one of several behind one address. ``hurry``, once set: leaving doesn't take its time."""
     async with AsyncExitStack() as stack:
         where = await open_store(settings, stack, on_loading)
         calls = call_client(where.url)
@@ -254,12 +255,15 @@ async def running(
             metrics=metrics,
             listener=post.listener if post is not None else None,
         )
-        stack.push_async_callback(serving.stop, settings.drain_seconds * (1 - DRAIN_SHARE))
+        stack.push_async_callback(serving.stop, settings.drain_seconds * (1 - DRAIN_SHARE), hurry)
         if post is not None:
             siblings = Siblings(metrics, post, process)
             stack.push_async_callback(siblings.aclose)
             await siblings.listen()
-        stack.push_async_callback(_drain, gate, steered, settings.drain_seconds, elsewhere=post is not None)
+        within_ms = int(settings.drain_seconds * DRAIN_SHARE * 1000)
+        stack.push_async_callback(
+            _drain, gate, steered, within_ms=within_ms, elsewhere=post is not None, hurry=hurry
+        )
         if post is not None:
             stack.callback(serving.stop_accepting)
         logger.info(
@@ -272,8 +276,10 @@ async def running(
         yield Running(serving, where, tokens, clock, process)
 
 
-async def _drain(gate: Gate, clock: Clock, seconds: float, *, elsewhere: bool) -> None:
-    drained = await gate.drain(clock, within_ms=int(seconds * DRAIN_SHARE * 1000), elsewhere=elsewhere)
+async def _drain(
+    gate: Gate, clock: Clock, *, within_ms: int, elsewhere: bool, hurry: asyncio.Event | None
+) -> None:
+    drained = await gate.drain(clock, within_ms=within_ms, elsewhere=elsewhere, hurry=hurry)
     logger.info("drained", **drained._asdict())
 
 

@@ -81,7 +81,7 @@ def serve(
     ] = 10,
     log_json: Annotated[bool, typer.Option(envvar="LIVESERVER_LOG_JSON", help="Log JSON lines.")] = False,
 ) -> None:
-    """Run the server until Ctrl-C or SIGTERM, which drain it (with --workers, a second one ends it at once).
+    """Run the server until Ctrl-C or SIGTERM, which drain it; a second one ends it at once.
 
     With --workers this process owns the address and the store, and keeps that many others serving: one that
     crashes is replaced behind the same socket, and its viewers resume at another. SIGHUP replaces them one by
@@ -113,11 +113,15 @@ def serve(
 
 
 async def _serve(settings: Settings) -> None:
-    stop = asyncio.Event()
+    stop, hurry = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
-    for name in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(name, stop.set)
-    async with running(settings, on_loading=loading) as server:
+
+    def stopped() -> None:
+        (hurry if stop.is_set() else stop).set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopped)
+    async with running(settings, on_loading=loading, hurry=hurry) as server:
         collector.settle()
         typer.echo(f"liveserver listens on {server.http_url} (clients: {server.url})")
         stopping = asyncio.create_task(stop.wait())

@@ -71,19 +71,24 @@ class Serving:
         for listening in self._uvicorn.servers:
             listening.close()
 
-    async def stop(self, seconds_max: float = STOP_SECONDS_MAX) -> None:
-        """Listen no more, close every socket 1001, let requests end; at most ``seconds_max``, then cut what
-        is left. Cancelled, it has begun all that, and what is left is cut at once."""
+    async def stop(self, seconds_max: float = STOP_SECONDS_MAX, hurry: asyncio.Event | None = None) -> None:
+        """Listen no more, close every socket 1001, let requests end; at most ``seconds_max``, or until
+        somebody is in a ``hurry``, then cut what is left. Cancelled, it has begun all that, and what is left
+        is cut at once."""
         self._uvicorn.should_exit = True
+        hurrying = asyncio.create_task((hurry or asyncio.Event()).wait())
         try:
-            await asyncio.wait({self._task}, timeout=seconds_max)
+            await asyncio.wait(
+                {self._task, hurrying}, timeout=seconds_max, return_when=asyncio.FIRST_COMPLETED
+            )
             if self._task.done():
                 self._task.result()
         finally:
             self._cut()
             self._task.cancel()
             self._beat.cancel()
-            await asyncio.gather(self._task, self._beat, return_exceptions=True)
+            hurrying.cancel()
+            await asyncio.gather(self._task, self._beat, hurrying, return_exceptions=True)
 
     async def wait(self) -> None:
         """Return when the server has ended, by ``stop`` or by an error, which is raised here."""

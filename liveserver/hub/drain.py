@@ -6,6 +6,9 @@
     closing   the peers' close frames are awaited; who comes meanwhile is told too
     cut       who is still there (a viewer who doesn't read, mostly) is aborted
 
+Somebody in a hurry shortens all that: what is owed has ``HURRY_MS`` left, then all are told at once, and have
+``HURRY_MS`` to go.
+
 ``bye`` names the window to come back in, ``retryMs`` and a random part of ``spreadMs`` after it. The place to
 resume from it need not name: that is the client's own ``(epoch, offset)``, which holds at every process.
 Whatever a session was not written before its close it gets by replay.
@@ -13,6 +16,7 @@ Whatever a session was not written before its close it gets by replay.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from itertools import islice
 from typing import NamedTuple
@@ -35,6 +39,7 @@ PHASE_SHARE = 0.3  # of the time there is, owed replies and waves take this much
 WAVE_MS = 50
 WAVE_SESSIONS_MIN = 32
 LOOK_MS = 20
+HURRY_MS = 200
 
 
 class Drained(NamedTuple):
@@ -49,10 +54,12 @@ async def drain(
     *,
     within_ms: int = WITHIN_MS,
     waiting: Callable[[], int] = lambda: 0,
+    hurry: asyncio.Event | None = None,
 ) -> Drained:
     """Return when nobody is left, after ``within_ms`` of ``clock`` at the latest. ``sockets`` are those that
     are there, read anew all the time: who comes meanwhile goes too. ``waiting``: how many commands were put
-    aside, and aren't in flight yet. Cancelled, it cuts nobody."""
+    aside, and aren't in flight yet. ``hurry``, once set: don't take your time. Cancelled, it cuts nobody."""
+    hurry = hurry or asyncio.Event()
 
     def owed() -> int:
         return waiting() + sum(session.in_flight for session in sockets)
@@ -60,15 +67,17 @@ async def drain(
     began_ms = clock.now_ms()
     phase_ms = int(within_ms * PHASE_SHARE)
 
-    owed_until_ms = began_ms + min(OWED_MS_MAX, phase_ms)
-    while clock.now_ms() < owed_until_ms and owed():
+    heard_out = _Moment(clock, began_ms + min(OWED_MS_MAX, phase_ms), hurry)
+    while not heard_out.passed() and owed():
         await clock.sleep_ms(LOOK_MS)
     unanswered = owed()
 
     told = 0
     spread_ms = spread_ms_of(len(sockets))
     waves_left = max(1, min(WAVES_MS_MAX, phase_ms) // WAVE_MS)
-    while sockets and clock.now_ms() < began_ms + within_ms:
+    cut = _Moment(clock, began_ms + within_ms, hurry)
+    while sockets and not cut.passed():
+        waves_left = 1 if hurry.is_set() else waves_left
         here = [(session, socket) for session, socket in sockets.items() if not socket.closed]
         for session, socket in islice(here, max(WAVE_SESSIONS_MIN, -(-len(here) // waves_left))):
             _goodbye(session, socket, clock.now_ms(), spread_ms)
@@ -80,6 +89,21 @@ async def drain(
     for socket in left:
         socket.abort("the server ends")
     return Drained(told, unanswered, len(left))
+
+
+class _Moment:
+    """It comes at ``at_ms``; sooner, ``HURRY_MS`` after the first look that found somebody in a hurry."""
+
+    def __init__(self, clock: Clock, at_ms: int, hurry: asyncio.Event) -> None:
+        self._clock = clock
+        self._at_ms = at_ms
+        self._hurry = hurry
+
+    def passed(self) -> bool:
+        now_ms = self._clock.now_ms()
+        if self._hurry.is_set():
+            self._at_ms = min(self._at_ms, now_ms + HURRY_MS)
+        return now_ms >= self._at_ms
 
 
 def spread_ms_of(sessions: int) -> int:

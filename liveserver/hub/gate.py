@@ -327,7 +327,12 @@ class Gate:
     # -- leaving ---------------------------------------------------------------------------------------
 
     async def drain(
-        self, clock: Clock | None = None, *, within_ms: int = WITHIN_MS, elsewhere: bool = False
+        self,
+        clock: Clock | None = None,
+        *,
+        within_ms: int = WITHIN_MS,
+        elsewhere: bool = False,
+        hurry: asyncio.Event | None = None,
     ) -> Drained:
         """New commands are answered ``retry`` from now on; then as ``drain`` says. ``elsewhere``: others
         listen at this address, and nobody new is let in here. Who had come a moment before is let in, and
@@ -335,7 +340,11 @@ class Gate:
         self.draining = True
         self._elsewhere = elsewhere
         return await drain(
-            self._sockets, clock or self._clock, within_ms=within_ms, waiting=lambda: self.waiting
+            self._sockets,
+            clock or self._clock,
+            within_ms=within_ms,
+            waiting=lambda: self.waiting,
+            hurry=hurry,
         )
 
 

@@ -15,6 +15,8 @@ from tests.clock import ManualClock
 from tests.edge.conftest import Edge, echo_app
 from tests.edge.peers import TEXT, WAIT_SECONDS_MAX, Raw, Recorder, eventually, frame, request
 
+NEVER_S = 3_600
+
 
 async def test_port_0_is_told_and_signals_are_left_alone() -> None:
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
@@ -83,6 +85,22 @@ async def test_stop_cuts_who_will_not_go(monkeypatch: pytest.MonkeyPatch) -> Non
     assert (await raw.frame()).code == 1001
     await raw.ended()
     await eventually(lambda: owner.codes == [1001])
+    raw.leave()
+
+
+async def test_in_a_hurry_stop_cuts_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_module, "STOP_SECONDS_MAX", NEVER_S)
+    owner = Recorder()
+    serving = await serve(echo_app(), owner, "127.0.0.1", 0, clock=ManualClock())
+    raw = await Raw.connect(serving.port)
+    await raw.upgrade()
+    hurry = asyncio.Event()
+    stopping = asyncio.create_task(serving.stop(NEVER_S, hurry))
+    await eventually(lambda: owner.sockets[0].closed)
+    assert not stopping.done()
+    hurry.set()
+    async with asyncio.timeout(WAIT_SECONDS_MAX):
+        await stopping
     raw.leave()
 
 

@@ -13,6 +13,7 @@ from liveserver.core.limits import SessionRates
 from liveserver.core.rate import SessionLimits
 from liveserver.edge.socket import Socket
 from liveserver.hub.drain import (
+    HURRY_MS,
     LOOK_MS,
     WAVE_MS,
     WAVE_SESSIONS_MIN,
@@ -60,6 +61,7 @@ class Hall:
         self.wires: list[Wire] = []
         self.cut: list[Wire] = []
         self.said: list[Reply | Notice | Bye] = []
+        self.hurry = asyncio.Event()
 
     def comes(self, *, answers: bool = True, in_flight: int = 0) -> Session:
         session = Session(str(len(self.wires)), SessionLimits(SessionRates()), self.said.append)
@@ -77,7 +79,7 @@ class Hall:
         self.sockets.pop(wire.session, None)
 
     def drains(self) -> asyncio.Task[Drained]:
-        return asyncio.create_task(drain(self.sockets, self.clock, within_ms=WITHIN_MS))
+        return asyncio.create_task(drain(self.sockets, self.clock, within_ms=WITHIN_MS, hurry=self.hurry))
 
 
 @pytest.fixture
@@ -178,3 +180,41 @@ async def test_who_comes_meanwhile_is_told_too(hall: Hall) -> None:
     await hall.clock.advance(WITHIN_MS)
     assert (await drained).told == 2
     assert hall.wires[1].code is Close.GOING_AWAY
+
+
+async def test_in_a_hurry_what_is_owed_has_a_moment_left_and_then_all_are_told_at_once(hall: Hall) -> None:
+    owed = hall.comes(in_flight=1)
+    for _ in range(MANY):
+        hall.comes()
+    drained = hall.drains()
+    await hall.clock.advance(LOOK_MS)
+    hall.hurry.set()
+    await hall.clock.advance(HURRY_MS // 2)
+    assert not any(wire.closed for wire in hall.wires)
+    owed.in_flight = 0
+    await hall.clock.advance(LOOK_MS + WAVE_MS)
+    assert await drained == Drained(told=MANY + 1, unanswered=0, cut=0)
+    assert len({wire.closed_ms for wire in hall.wires}) == 1
+
+
+async def test_in_a_hurry_who_does_not_go_is_cut_soon(hall: Hall) -> None:
+    hall.comes(answers=False, in_flight=1)
+    for _ in range(MANY):
+        hall.comes()
+    drained = hall.drains()
+    hall.hurry.set()
+    await hall.clock.advance(2 * (HURRY_MS + WAVE_MS))
+    assert await drained == Drained(told=MANY + 1, unanswered=1, cut=1)
+    assert hall.cut == [hall.wires[0]]
+
+
+async def test_in_a_hurry_between_two_waves_those_who_are_left_go_in_the_next(hall: Hall) -> None:
+    for _ in range(MANY):
+        hall.comes()
+    drained = hall.drains()
+    await hall.clock.advance(WAVE_MS)
+    before = {wire.closed_ms for wire in hall.wires if wire.closed}
+    hall.hurry.set()
+    await hall.clock.advance(2 * WAVE_MS)
+    assert await drained == Drained(told=MANY, unanswered=0, cut=0)
+    assert len({wire.closed_ms for wire in hall.wires} - before) == 1
