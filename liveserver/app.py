@@ -222,6 +222,7 @@ async def running(
             context,
             feed_client=calls,
             unready=lambda: _unready(gate, rooms),
+            leaving_ms=gate.leaving_ms,
             shelf=shelf,
             kill_switch=kill_switch,
         )

@@ -90,6 +90,11 @@ class RestApi(Protocol):
         """Why this process should get no traffic now; empty: it may."""
         ...
 
+    def leaving_ms(self) -> int:
+        """0: commands are taken. Else this process ends and takes no new ones: the milliseconds after which
+        to try again, here or wherever the address then leads."""
+        ...
+
     async def publish_listing(
         self, identity: Identity, room: str, listing: ListingDraft, command_id: str
     ) -> Done: ...

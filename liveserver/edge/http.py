@@ -1,6 +1,8 @@
 """Ordinary HTTP: health, metrics, pages, and the REST of ``operations``. Every refusal is problem+json.
 
-The order of the checks of a REST call: who (401), may he (403), key, query, body, the command's own fields.
+The order of the checks of a REST call: who (401), may he (403), key, query, body, does this process take
+commands still, the command's own fields. While it ends, reads are answered and commands are not carried out,
+as on a socket; either way the connection ends, so that the next request may find another process.
 """
 
 from __future__ import annotations
@@ -97,12 +99,20 @@ def http_app(
 
 def _endpoint(operation: Operation, api: RestApi, tokens: Tokens, clock: Clock) -> Endpoint:
     async def endpoint(request: Request) -> Response:
+        response = await answered(request)
+        if api.leaving_ms():
+            response.headers["Connection"] = "close"
+        return response
+
+    async def answered(request: Request) -> Response:
         try:
             identity = _caller(request, tokens, clock, public=operation.public)
             _may(identity, operation, request.path_params)
             key = _key(request) if operation.method == "POST" else ""
             query = _query(request, operation)
             body = await _body(request, operation)
+            if operation.method != "GET" and (leaving_ms := api.leaving_ms()):
+                raise CommandError("retry", retry_ms=leaving_ms)
             answer = await operation.handle(api, Call(identity, request.path_params, query, key, body))
         except CommandError as error:
             return _refusal(Problem.of(error))

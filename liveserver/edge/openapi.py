@@ -131,6 +131,8 @@ def _parameters(operation: Operation) -> list[dict[str, Any]]:
 
 def _responses(operation: Operation) -> dict[str, Any]:
     codes = [*COMMON_CODES, *operation.codes, *(BODY_CODES if operation.body else ())]
+    if operation.method != "GET":
+        codes.append("retry")
     by_status: dict[int, list[str]] = {}
     for code in codes:
         by_status.setdefault(STATUS[code], []).append(code)

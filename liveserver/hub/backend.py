@@ -86,17 +86,22 @@ class Backend:
         *,
         feed_client: Redis,
         unready: Callable[[], list[str]],
+        leaving_ms: Callable[[], int],
         shelf: Shelf,
         kill_switch: KillSwitch,
     ) -> None:
         self._context = context
         self._feed_client = feed_client
         self._unready = unready
+        self._leaving_ms = leaving_ms
         self._shelf = shelf
         self._kill_switch = kill_switch
 
     def ready(self) -> list[str]:
         return self._unready()
+
+    def leaving_ms(self) -> int:
+        return self._leaving_ms()
 
     async def publish_listing(
         self, identity: Identity, room: str, listing: ListingDraft, command_id: str

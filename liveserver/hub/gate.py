@@ -89,11 +89,15 @@ class Gate:
         """Commands put aside for more urgent ones."""
         return len(self._unhurried)
 
+    def leaving_ms(self) -> int:
+        """While draining: after how long to say again what is not carried out here any more. Else 0."""
+        return RESTART_RETRY_MS if self.draining else 0
+
     # -- SocketOwner -----------------------------------------------------------------------------------
 
     def admits(self) -> int:
-        if self.draining and not self._elsewhere:
-            return RESTART_RETRY_MS
+        if not self._elsewhere and (leaving_ms := self.leaving_ms()):
+            return leaving_ms
         if self.admitting and len(self._sockets) < self._sessions_max:
             return 0
         return self._random.randint(*FULL_RETRY_MS)
@@ -156,7 +160,7 @@ class Gate:
         session.in_flight += 1
         try:
             if self.draining and not isinstance(command, Ping | Leave):
-                raise CommandError("retry", retry_ms=RESTART_RETRY_MS)
+                raise CommandError("retry", retry_ms=self.leaving_ms())
             answer = dispatch(self.context, session, command)
         except CommandError as error:
             session.in_flight -= 1

@@ -100,9 +100,13 @@ class RecordingApi:
         self.calls: list[tuple[Any, ...]] = []
         self.fails: Exception | None = None
         self.reasons: list[str] = []
+        self.retry_ms = 0
 
     def ready(self) -> list[str]:
         return self.reasons
+
+    def leaving_ms(self) -> int:
+        return self.retry_ms
 
     def _called(self, *call: Any) -> None:
         self.calls.append(call)

@@ -388,6 +388,26 @@ async def test_alive_and_ready(site: Site) -> None:
     assert (await site.call("GET", "/healthz", bearer=None)).status == 200
 
 
+@pytest.mark.parametrize("operation", EVERY_OPERATION, ids=lambda operation: operation.name)
+async def test_while_it_ends_commands_are_sent_elsewhere_and_reads_answered(
+    site: Site, operation: Any
+) -> None:
+    method, path, body = ASKED[operation.name]
+    site.api.retry_ms = 200
+    answer = await site.call(method, path, body)
+    assert answer.headers["connection"] == "close"
+    if method == "GET":
+        assert answer.status == 200
+    else:
+        assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+        problem = json.loads(answer.body)
+        assert (problem["code"], problem["retryMs"]) == ("retry", 200)
+        assert site.api.calls == [], "not carried out"
+    site.api.retry_ms = 0
+    answer = await site.call(method, path, body)
+    assert answer.status == 200 and "connection" not in answer.headers
+
+
 async def test_the_door_is_measured() -> None:
     metrics, clock = Metrics(), ManualClock()
     app = http_app(RecordingApi(), PAGES, TOKENS, metrics, clock)
