@@ -15,6 +15,7 @@ from protocol.errors import CommandError
 from protocol.replies import Done
 
 from .critical import idempotency_key
+from .head import at_the_head
 from .ports import Context
 from .reservations import ledger_errors
 from .sales import may_place, shown
@@ -30,7 +31,9 @@ async def handle(context: Context, session: Session, command: AttachSale) -> Don
         terms = await context.stock.ledger.terms(command.sale_id)
         view = await context.stock.ledger.view(command.sale_id)
     items = [item.item_id for item in terms.items]
-    listing = check_attach_sale(live.view, command, items, context.clock.now_ms())
+    listing = await at_the_head(
+        live, lambda room: check_attach_sale(room, command, items, context.clock.now_ms())
+    )
     if view.status is SaleStatus.CLOSED:
         raise CommandError("closed", field="saleId")
     await context.kill_switch.check()

@@ -16,6 +16,7 @@ from protocol.events import Event, SaleOpened
 from protocol.replies import Done
 
 from .critical import idempotency_key
+from .head import at_the_head
 from .opening import open_in_ledger, terms_of, there
 from .ports import Context, LiveRoom
 from .reservations import ledger_errors
@@ -27,7 +28,7 @@ async def handle(context: Context, session: Session, command: OpenSale) -> Done:
     live = await context.rooms.open(command.room)
     key = idempotency_key(session, command)
     await live.check_id(key, lambda event: _opens(event, command))
-    listing = check_open_sale(live.view, command, context.clock.now_ms())
+    listing = await at_the_head(live, lambda room: check_open_sale(room, command, context.clock.now_ms()))
     with ledger_errors():
         found = await there(context, command.sale_id)
     if found is not None and not await _may_take_over(context, session, live, command):

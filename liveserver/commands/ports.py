@@ -73,6 +73,10 @@ class LiveRoom(Protocol):
         the same command id again tells the truth."""
         ...
 
+    async def catch_up(self) -> bool:
+        """Read what the store has by now. True: there was something new. ``CommandError`` unavailable."""
+        ...
+
     async def check_id(self, command_id: str, makes: Callable[[Event], bool]) -> None:
         """``CommandError`` conflict as of ``publish``, for who does something else before he publishes."""
         ...

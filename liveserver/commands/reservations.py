@@ -63,6 +63,11 @@ def held(reservation: Reservation) -> HeldReservation:
     )
 
 
+def fact_id(view: StockView) -> str:
+    """Under which a room is told what this view means for it: whoever tells it, it enters once."""
+    return f"sale/{view.sale_id}/{view.epoch}-{view.seq}"
+
+
 def stock(view: StockView) -> Stock:
     return Stock(
         sale_id=view.sale_id,

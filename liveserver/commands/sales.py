@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from liveserver.core.identity import Identity
+from liveserver.core.room import Room
 from liveserver.stock.port import SaleSpec, StockView
 from liveserver.store.port import SHELF, Place
 from protocol.commands import SaleCommand
 from protocol.errors import CommandError
 from protocol.types import Role, Sale
 
+from .head import at_the_head
 from .ports import Context
 from .reservations import stock
 
@@ -21,11 +23,16 @@ async def may_steer(context: Context, who: Identity, command: SaleCommand) -> No
             raise CommandError("unknown_sale", field="saleId")
         return
     live = await context.rooms.open(command.room)
-    sale = live.view.sales.get(command.sale_id)
-    if sale is None:
-        raise CommandError("unknown_sale", field="saleId")
+    sale = await at_the_head(live, lambda room: _sale(room, command.sale_id))
     if sale.guest and who.role is not Role.SERVICE:
         raise CommandError("forbidden", "this room sells it; where it was opened it is steered", field="room")
+
+
+def _sale(room: Room, sale_id: str) -> Sale:
+    sale = room.sales.get(sale_id)
+    if sale is None:
+        raise CommandError("unknown_sale", field="saleId")
+    return sale
 
 
 def may_place(who: Identity, places: dict[str, Place]) -> bool:

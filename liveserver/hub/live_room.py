@@ -15,6 +15,7 @@ import structlog
 from msgspec.structs import replace
 
 from liveserver.commands.ports import Decide
+from liveserver.commands.reservations import fact_id
 from liveserver.commands.reservations import stock as wire_stock
 from liveserver.commands.session import Session
 from liveserver.core.clock import Clock
@@ -147,6 +148,9 @@ class LiveRoom:
     ) -> tuple[int, int, bool]:
         return await self.log.publish(command_id, decide, stream_time_ms, makes=makes)
 
+    async def catch_up(self) -> bool:
+        return await self.log.catch_up()
+
     async def check_id(self, command_id: str, makes: Callable[[Event], bool]) -> None:
         await self.log.check_id(command_id, makes)
 
@@ -178,7 +182,7 @@ class LiveRoom:
         stock = wire_stock(view)
         try:
             await self.log.publish(
-                f"sale/{view.sale_id}/{view.epoch}-{view.seq}",
+                fact_id(view),
                 lambda room: decide_sale(room, view.sale_id, stock, None),
                 None,
             )

@@ -16,7 +16,7 @@ from liveserver.commands.ports import Decide
 from liveserver.core.clock import Clock
 from liveserver.core.history import CriticalHistory
 from liveserver.core.room import Room
-from liveserver.store.port import Appended, RoomStore
+from liveserver.store.port import Appended, RoomStore, StoredEvent
 from protocol.errors import CommandError
 from protocol.events import Envelope, Event
 
@@ -102,12 +102,17 @@ class RoomLog:
             for _ in range(TRIES_MAX):
                 try:
                     event = decide(self.view)
-                except CommandError:
+                    refused = None
+                except CommandError as error:
+                    event, refused = None, error
+                if event is None:
                     if done := await self._done_before(command_id):
                         return done
-                    raise
-                if event is None:
-                    return await self._done_before(command_id) or (self.view.epoch, self.view.offset, False)
+                    if await self._caught_up():
+                        continue  # refused, or so already: by the room as it is, not as we have heard of it
+                    if refused is not None:
+                        raise refused
+                    return self.view.epoch, self.view.offset, False
                 envelope = Envelope(
                     offset=self.view.offset + 1,
                     at_ms=self._clock.now_ms(),
@@ -169,6 +174,22 @@ class RoomLog:
                 logger.info("room_loaded_anew", room=self.room_id, epoch=epoch, head=head)
                 await self.load()
 
+    async def catch_up(self) -> bool:
+        """Know what the store knows by now, so that nobody is refused for what another process has been told
+        already. True: there was something new. ``CommandError`` unavailable if the store does not answer."""
+        with store_errors(reading=True):
+            return await self._caught_up()
+
+    async def _caught_up(self) -> bool:
+        async with self._healing:
+            epoch, offset = self.view.epoch, self.view.offset
+            stored = await self._store.read_after(self.room_id, epoch=epoch, offset=offset, limit=READ_MAX)
+            if stored is None:
+                await self.load()
+            else:
+                self._take_up(stored)
+            return (self.view.epoch, self.view.offset) != (epoch, offset)
+
     async def hear_of(self, epoch: int, head: int) -> None:
         """Somebody has seen this head, at a process that was told sooner. Where it isn't so, nothing happens;
         anybody may say it, so nothing is loaded for it."""
@@ -183,5 +204,8 @@ class RoomLog:
             stored = await self._store.read_after(self.room_id, epoch=epoch, offset=after, limit=READ_MAX)
             if not stored:
                 return
-            envelopes = [_decoder.decode(event.payload) for event in stored]
-            self._apply([e for e in envelopes if e.offset > self.view.offset])
+            self._take_up(stored)
+
+    def _take_up(self, stored: list[StoredEvent]) -> None:
+        envelopes = [_decoder.decode(event.payload) for event in stored]
+        self._apply([e for e in envelopes if e.offset > self.view.offset])
