@@ -17,9 +17,18 @@ ANSWER_S_MAX: Final = 60.0
 END_S_MAX: Final = 15.0
 
 
+class SilentError(TimeoutError):
+    """It did not answer in time; says which."""
+
+
+class EndedError(RuntimeError):
+    """It has ended instead of answering; says which."""
+
+
 class Child:
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, name: str) -> None:
         self._process = process
+        self._name = name
 
     @classmethod
     async def start(cls, module: str, *arguments: str) -> Child:
@@ -38,7 +47,8 @@ class Child:
                 limit=LINE_BYTES_MAX,
                 env={**os.environ, **(env or {})},
                 preexec_fn=None if core is None else functools.partial(os.sched_setaffinity, 0, {core}),
-            )
+            ),
+            " ".join(map(str, argv[:3])),
         )
 
     @property
@@ -59,11 +69,15 @@ class Child:
         await self._process.stdin.drain()
 
     async def answer(self) -> dict[str, Any]:
+        """``SilentError``, ``EndedError``."""
         assert self._process.stdout is not None
-        async with asyncio.timeout(ANSWER_S_MAX):
-            line = await self._process.stdout.readline()
+        try:
+            async with asyncio.timeout(ANSWER_S_MAX):
+                line = await self._process.stdout.readline()
+        except TimeoutError:
+            raise SilentError(f"`{self._name}` did not answer within {ANSWER_S_MAX:g} s") from None
         if not line:
-            raise RuntimeError("a process of the benchmark has ended")
+            raise EndedError(f"`{self._name}` has ended before its answer")
         said: dict[str, Any] = orjson.loads(line)
         return said
 

@@ -1,8 +1,7 @@
-"""``bench inbound`` and ``bench flood``: what they send, what they count, and that a short run measures."""
+"""``bench inbound``: what it sends, what it counts, and that a short run measures."""
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import AsyncExitStack
 
 import pytest
@@ -10,7 +9,6 @@ import pytest
 from liveserver.edge.frames import FrameReader
 from liveserver.edge.wire import frame_bytes
 from loadtest import machine
-from loadtest.bench.flood import rounds as flood
 from loadtest.bench.inbound import load
 from loadtest.bench.inbound import rounds as inbound
 from loadtest.bench.stock.store import store
@@ -59,22 +57,6 @@ def test_the_promise_is_of_what_was_validated() -> None:
     assert inbound.figures(taken)["inbound_per_s"].met is False
 
 
-def test_a_floods_ratio_is_taken_round_by_round() -> None:
-    parts = {part: [2.0, 20.0, 4.0] for part in flood.PARTS}
-    slow = {part: [3.0, 30.0, 8.0] for part in flood.PARTS}
-    measured = flood.Measured(
-        {"none": parts, "quiet": parts, "flood": slow},
-        {"none": parts, "quiet": parts, "flood": slow},
-        {"none": [0.1], "quiet": [0.1], "flood": [0.5]},
-        [10_000.0],
-        False,
-    )
-    figures = flood.figures(measured)
-    ratio = figures["flood_p99_ratio_to_quiet.ping"]
-    assert (ratio.value, ratio.high, ratio.met) == (1.5, 2.0, True)
-    assert figures["quiet_p99_ratio_to_none.ping"].value == 1.0
-
-
 @two_cores
 async def test_every_command_is_taken_in_and_answered() -> None:
     cores = machine.cores()
@@ -87,14 +69,3 @@ async def test_every_command_is_taken_in_and_answered() -> None:
             assert await pair.measure(inbound.Arm("answered", "mixed", load.TOGETHER, True)) > 0
     finally:
         machine.pin_all(cores)
-
-
-@two_cores
-async def test_a_short_flood_is_measured() -> None:
-    said: list[str] = []
-    async with asyncio.timeout(60):
-        measured = await flood.run(flood.Size(20, 200, 1, 0.6), 1, said.append)
-    assert all(
-        len(measured.p99_ms[arm][part]) == 1 for arm in ("none", "quiet", "flood") for part in flood.PARTS
-    )
-    assert measured.offered[0] > 0

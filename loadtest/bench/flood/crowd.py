@@ -18,7 +18,7 @@ import uvloop
 from loadtest import machine
 from loadtest.bench.flood.urgent import CROWD, be_urgent
 from loadtest.bench.inbound import load
-from loadtest.bench.inbound.senders import Sender, opened
+from loadtest.bench.inbound.senders import ANSWERS_S_MAX, Sender, opened
 from protocol.commands import SendDanmaku
 
 TURN_S: Final = 0.01
@@ -60,7 +60,11 @@ async def main(core: int) -> None:
     machine.pin(0, core)
     loop = asyncio.get_running_loop()
     whom = orjson.loads(await loop.run_in_executor(None, sys.stdin.readline))
-    senders = await opened(whom["url"], whom["tokens"], join=True)
+    try:
+        senders = await opened(whom["url"], whom["tokens"], join=True)
+    except TimeoutError:
+        _say(failed=f"the crowd was not in the room {ANSWERS_S_MAX:g} s after its handshakes")
+        return
     crowd = Crowd(senders, whom["seed"])
     commenting = asyncio.create_task(crowd.comment())
     _say(urgent=be_urgent(CROWD))

@@ -24,7 +24,7 @@ _OUTCOME: Final = re.compile(rb'"outcome":"(?P<outcome>\w+)"')
 
 
 class NoAnswerError(Exception):
-    pass
+    """Nothing came within ``ANSWER_S_MAX``: what became of the command is unknown."""
 
 
 class Buyer:
@@ -67,7 +67,8 @@ class Buyer:
             async with asyncio.timeout(ANSWER_S_MAX):
                 return await self._answer
         except TimeoutError:
-            raise NoAnswerError(f"{command.id} had no answer") from None
+            what = f"{type(command).__name__} {command.id}"
+            raise NoAnswerError(f"{what} had no answer within {ANSWER_S_MAX:g} s") from None
 
     def _heard(self, payload: bytes) -> None:
         if self._answer is None or self._answer.done():
