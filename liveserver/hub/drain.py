@@ -55,10 +55,12 @@ async def drain(
     within_ms: int = WITHIN_MS,
     waiting: Callable[[], int] = lambda: 0,
     hurry: asyncio.Event | None = None,
+    leaving: Callable[[Session], None] = lambda _: None,
 ) -> Drained:
     """Return when nobody is left, after ``within_ms`` of ``clock`` at the latest. ``sockets`` are those that
     are there, read anew all the time: who comes meanwhile goes too. ``waiting``: how many commands were put
-    aside, and aren't in flight yet. ``hurry``, once set: don't take your time. Cancelled, it cuts nobody."""
+    aside, and aren't in flight yet. ``hurry``, once set: don't take your time. ``leaving`` hears of each
+    who is closed, before it is. Cancelled, it cuts nobody."""
     hurry = hurry or asyncio.Event()
 
     def owed() -> int:
@@ -80,7 +82,9 @@ async def drain(
         waves_left = 1 if hurry.is_set() else waves_left
         here = [(session, socket) for session, socket in sockets.items() if not socket.closed]
         for session, socket in islice(here, max(WAVE_SESSIONS_MIN, -(-len(here) // waves_left))):
-            _goodbye(session, socket, clock.now_ms(), spread_ms)
+            _goodbye(session, clock.now_ms(), spread_ms)
+            leaving(session)
+            socket.close(Close.GOING_AWAY, "restart")
             told += 1
         waves_left = max(1, waves_left - 1)
         await clock.sleep_ms(WAVE_MS)
@@ -111,6 +115,5 @@ def spread_ms_of(sessions: int) -> int:
     return min(SPREAD_MS_MAX, max(SPREAD_MS_MIN, sessions * 1_000 // RETURNS_PER_S))
 
 
-def _goodbye(session: Session, socket: Socket, now_ms: int, spread_ms: int) -> None:
+def _goodbye(session: Session, now_ms: int, spread_ms: int) -> None:
     session.reply(Bye(t=now_ms, reason="restart", reconnect=True, retry_ms=RETRY_MS, spread_ms=spread_ms))
-    socket.close(Close.GOING_AWAY, "restart")

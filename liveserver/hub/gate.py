@@ -116,7 +116,7 @@ class Gate:
             identity = self.context.verify(token)
         except CommandError as error:
             session.reply(_error(error, "", self._clock.now_ms()))
-            socket.close(_close_of(error), error.code)
+            self._close(socket, _close_of(error), error.code)
             return
         self.context.admit(session, identity)
         session.reply(authenticate.welcome(self.context, session, identity, ""))
@@ -143,7 +143,7 @@ class Gate:
             self._in_order(session, socket, command)
         except Exception:
             logger.exception("handler_failed", command=type(command).__name__)
-            socket.close(Close.INTERNAL, "internal")
+            self._close(socket, Close.INTERNAL, "internal")
 
     def _in_order(self, session: Session, socket: Socket, command: Command) -> None:
         """Now, but behind a join of its room that is under way: said in one breath, done in that order."""
@@ -166,7 +166,7 @@ class Gate:
             session.in_flight -= 1
             self._refuse(session, socket, error, command.id)
             if isinstance(command, Authenticate) and error.code in CREDENTIAL_CODES:
-                socket.close(_close_of(error), error.code)
+                self._close(socket, _close_of(error), error.code)
             return
         if isinstance(answer, Later):
             answer.asked.add_done_callback(partial(self._asked, session, command, answer))
@@ -201,13 +201,24 @@ class Gate:
     def closed(self, socket: Socket, code: int) -> None:
         session = socket.session
         assert isinstance(session, Session)
-        session.closed = True
+        self._leaving(session)
         session.reply = _unheard
-        self.rooms.leave_all(session)
         self._people.remove(session)
         self._deadlines.discard(session)
         self._owed.pop(session, None)
         self._sockets.pop(session, None)
+
+    def _close(self, socket: Socket, code: Close, reason: str) -> None:
+        session = socket.session
+        assert isinstance(session, Session)
+        self._leaving(session)
+        socket.close(code, reason)
+
+    def _leaving(self, session: Session) -> None:
+        """Nothing is written to it from now on, and its connection may end later: it leaves its rooms now, or
+        they would count as written what nobody gets."""
+        session.closed = True
+        self.rooms.leave_all(session)
 
     # -- answering -------------------------------------------------------------------------------------
 
@@ -257,7 +268,7 @@ class Gate:
         else:
             logger.error("handler_failed", command=type(command).__name__, exc_info=error)
             if (socket := self._sockets.get(session)) is not None:
-                socket.close(Close.INTERNAL, "internal")
+                self._close(socket, Close.INTERNAL, "internal")
 
     def _entered(self, session: Session, command: Command) -> None:
         """A join has ended, this way or that: now what was said behind it (another join among it holds up
@@ -276,7 +287,7 @@ class Gate:
                 self._in_order(session, socket, one)
         except Exception:
             logger.exception("handler_failed", command="behind a join")
-            socket.close(Close.INTERNAL, "internal")
+            self._close(socket, Close.INTERNAL, "internal")
 
     def _refuse(self, session: Session, socket: Socket, error: CommandError, command_id: str) -> None:
         session.reply(_error(error, command_id, self._clock.now_ms()))
@@ -285,7 +296,7 @@ class Gate:
     def _refused(self, session: Session, socket: Socket) -> None:
         session.refused += 1
         if session.refused > REFUSED_IN_A_ROW_MAX:
-            socket.close(Close.FLOOD, "flood")
+            self._close(socket, Close.FLOOD, "flood")
 
     def _reply(self, socket: Socket, message: Reply | Notice | Bye) -> None:
         if socket.paused:
@@ -322,11 +333,11 @@ class Gate:
             for session in self._deadlines.due(now_ms):
                 socket = self._sockets[session]
                 if session.identity is None:
-                    socket.close(Close.AUTHENTICATION_TIMEOUT, "authentication_timeout")
+                    self._close(socket, Close.AUTHENTICATION_TIMEOUT, "authentication_timeout")
                 elif session.identity.expires_at_ms > now_ms:
                     self._watch(session, session.identity.expires_at_ms)
                 else:
-                    socket.close(Close.TOKEN_EXPIRED, "token_expired")
+                    self._close(socket, Close.TOKEN_EXPIRED, "token_expired")
 
     # -- leaving ---------------------------------------------------------------------------------------
 
@@ -349,6 +360,7 @@ class Gate:
             within_ms=within_ms,
             waiting=lambda: self.waiting,
             hurry=hurry,
+            leaving=self._leaving,
         )
 
 

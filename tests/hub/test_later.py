@@ -62,7 +62,8 @@ class Counter:
             sessions_max=10,
             seed=1,
         )
-        rooms = SimpleNamespace(leave_all=lambda session: None)
+        self.left: list[Session] = []  # their rooms
+        rooms = SimpleNamespace(leave_all=self.left.append)
         self.gate.use(cast(Context, SimpleNamespace(clock=self.clock)), cast(Rooms, rooms))
         self.asked: dict[str, asyncio.Future[str]] = {}
 
@@ -219,6 +220,25 @@ async def test_who_comes_while_it_drains_is_let_in_only_where_nobody_else_would_
         counter.gate.closed(cast(Socket, wire), 1001)
     await counter.clock.advance(WAVE_MS)
     assert (await drained).told == 2
+
+
+async def test_who_is_closed_leaves_his_rooms_then_and_not_once_his_connection_is_gone(
+    counter: Counter,
+) -> None:
+    """Else they would count as written what nobody is sent any more. Drained, shut out, or expired."""
+    ann, bob = counter.comes("ann"), counter.comes("bob")
+    assert ann.session is not None and bob.session is not None
+    ann.session.refused = REFUSED_IN_A_ROW_MAX
+    counter.gate.received(cast(Socket, ann), b'{"type":"nonsense","id":"x"}')
+    assert ann.ended == [Close.FLOOD] and counter.left == [ann.session] and ann.session.closed
+    drained = asyncio.create_task(counter.gate.drain())
+    await turns()
+    assert bob.ended == [Close.GOING_AWAY] and counter.left == [ann.session, bob.session]
+    assert isinstance(bob.said[-1], Bye) and bob.session.closed, "told first"
+    for wire in (ann, bob):
+        counter.gate.closed(cast(Socket, wire), 1001)
+    await counter.clock.advance(WAVE_MS)
+    await drained
 
 
 async def test_an_answer_of_this_kind_ends_a_row_of_refusals(counter: Counter) -> None:
