@@ -256,9 +256,11 @@ async def running(
             metrics=metrics,
             listener=post.listener if post is not None else None,
         )
-        stack.push_async_callback(serving.stop, settings.drain_seconds * (1 - DRAIN_SHARE), hurry)
         if post is not None:
             siblings = Siblings(metrics, post, process)
+            stack.callback(siblings.leave_word)  # when nobody is there any more whose end would be counted
+        stack.push_async_callback(serving.stop, settings.drain_seconds * (1 - DRAIN_SHARE), hurry)
+        if post is not None:
             stack.push_async_callback(siblings.aclose)
             await siblings.listen()
         within_ms = int(settings.drain_seconds * DRAIN_SHARE * 1000)

@@ -23,6 +23,7 @@ written once, when the first of its receivers sees it.
     feed    sale, id, fields           one entry of a sale's feed
     metrics text                       the server's own counters, after the last viewer left
     exit    name, code                 how a process ended
+    counted process, text              the counters of a process of the server that has ended, at its end
     kill    ms, name, process          a process of the server is killed on purpose, now
 
 ``ms`` is wall time in milliseconds, taken from the monotonic clock: within one journal it never goes

@@ -32,7 +32,7 @@ from liveserver.app import Running, StoreUnfitError, running
 from liveserver.cli import collector
 from liveserver.cli.demo_folders import check_folder, check_writable, private_folder
 from liveserver.cli.demo_screen import Screen, summary
-from liveserver.cli.demo_workers import ExitNotes, kill_one
+from liveserver.cli.demo_workers import ExitNotes, kill_one, roll
 from liveserver.cli.logs import configure_logging
 from liveserver.cli.serve_faults import why
 from liveserver.cli.settings import settings
@@ -99,6 +99,10 @@ def demo(
         float | None,
         typer.Option(min=0, help="So many seconds into the night, kill a worker with -9."),
     ] = None,
+    roll_at: Annotated[
+        float | None,
+        typer.Option(min=0, help="So many seconds into the night, relieve every worker, as SIGHUP does."),
+    ] = None,
 ) -> None:
     """Play a sale night on this machine and judge it: store, server, audience, verdict.
 
@@ -109,16 +113,19 @@ def demo(
     Example:  liveserver demo --headless --seconds 20 --report r.json --journal journal/
 
     Example:  liveserver demo --seconds 30 --workers 2 --kill-worker-at 12
+
+    Example:  liveserver demo --seconds 30 --workers 2 --roll-at 10
     """
     configure_logging(level="warning")
     if journal is not None and journal.exists() and any(journal.iterdir()):
         raise typer.BadParameter("is not empty: a journal is written into a new one", param_hint="--journal")
-    if kill_worker_at is not None and not workers:
-        raise typer.BadParameter(
-            "needs --workers: the demo's own process can't", param_hint="--kill-worker-at"
-        )
-    if kill_worker_at is not None and kill_worker_at >= seconds:
-        raise typer.BadParameter(f"the night is over after {seconds:g} s", param_hint="--kill-worker-at")
+    for hint, at_s in (("--kill-worker-at", kill_worker_at), ("--roll-at", roll_at)):
+        if at_s is not None and not workers:
+            raise typer.BadParameter("needs --workers: the demo's own process can't", param_hint=hint)
+        if at_s is not None and at_s >= seconds:
+            raise typer.BadParameter(f"the night is over after {seconds:g} s", param_hint=hint)
+    if kill_worker_at is not None and roll_at is not None:
+        raise typer.BadParameter("one night, one of them: not with --kill-worker-at", param_hint="--roll-at")
     if report is not None:
         check_writable(report, "--report")
     if journal is not None:
@@ -137,6 +144,7 @@ def demo(
             headless=headless,
             workers=workers,
             kill_worker_at=kill_worker_at,
+            roll_at=roll_at,
         )
         chosen = settings(
             port=port, data_dir=data_dir, redis_url="", secret=secrets.token_urlsafe(48), log_level="warning"
@@ -164,6 +172,7 @@ class _Demo:
         headless: bool,
         workers: int,
         kill_worker_at: float | None,
+        roll_at: float | None,
     ) -> None:
         self.console = console
         self.folder = folder
@@ -176,6 +185,7 @@ class _Demo:
         self.headless = headless
         self.workers = workers
         self.kill_worker_at = kill_worker_at
+        self.roll_at = roll_at
         self.exits = ExitNotes(journal)
         self.screen = Screen(console)
         self.stops = 0
@@ -245,24 +255,39 @@ class _Demo:
         reading, writing = os.pipe()
         with os.fdopen(writing, "wb", buffering=0) as log:
             process = TiedProcess([sys.executable, "-m", "loadtest", "audience", *arguments], log=log)
-        killing = self._kill_a_worker(server)
+        meanwhile = self._meanwhile(server)
         try:
             with self.screen:
                 await self._watch(process, reading)
         finally:
             process.kill()
-            if killing is not None:
-                killing.cancel()
+            if meanwhile is not None:
+                await self._over(meanwhile, process.code == 0)
         code = process.code
         return 1 if code is None else code
 
-    def _kill_a_worker(self, server: Running | Supervisor) -> asyncio.Task[None] | None:
-        if self.kill_worker_at is None or not isinstance(server, Supervisor):
+    def _meanwhile(self, server: Running | Supervisor) -> asyncio.Task[None] | None:
+        """What happens to the workers while the night goes on."""
+        if not isinstance(server, Supervisor):
             return None
-        return asyncio.create_task(
-            kill_one(server, self.kill_worker_at, self.seed, self.exits, self.screen.say),
-            name="kill a worker",
-        )
+        say = self.screen.say
+        if self.kill_worker_at is not None:
+            return asyncio.create_task(kill_one(server, self.kill_worker_at, self.seed, self.exits, say))
+        if self.roll_at is not None:
+            return asyncio.create_task(roll(server, self.roll_at, self.exits, say))
+        return None
+
+    async def _over(self, meanwhile: asyncio.Task[None], played: bool) -> None:
+        """Where the night was ``played`` to its end, what was begun is done too: a worker that is relieved
+        has counted by then all it will count."""
+        stop = asyncio.create_task(self.stop.wait())
+        try:
+            if played:
+                await asyncio.wait({meanwhile, stop}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (meanwhile, stop):
+                task.cancel()
+            await asyncio.gather(meanwhile, stop, return_exceptions=True)
 
     async def _watch(self, process: TiedProcess, reading: int) -> None:
         """Show its progress until it ends; a stop of ours is passed on."""

@@ -32,11 +32,13 @@ class ExitNotes:
         self._write({"k": "kill", "ms": time.time() * 1000, "name": name, "process": process})
 
     def workers(self, supervisor: Supervisor) -> None:
-        """Of those that have ended by now, each once."""
+        """Of those that have ended by now, each once: how, and what they had counted."""
         for exited in supervisor.exits:
             if exited.name not in self._noted:
                 self._noted.add(exited.name)
                 self.exited(exited.name, exited.code)
+                if counted := supervisor.last_word(exited):
+                    self._write({"k": "counted", "process": exited.process, "text": counted})
 
     def _write(self, line: dict[str, Any]) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -54,3 +56,12 @@ async def kill_one(supervisor: Supervisor, after_s: float, place: int, notes: Ex
     notes.killed(worker.name, worker.process)
     worker.kill()
     say(f"killed {worker.name} (pid {worker.pid}) with -9: its viewers go on at the others")
+
+
+async def roll(supervisor: Supervisor, after_s: float, notes: ExitNotes, say: Say) -> None:
+    """Relieve every worker, as SIGHUP does. Cancelled while it waits, nothing has happened."""
+    await asyncio.sleep(after_s)
+    say("relieving the workers, one by one: nobody is refused, and their viewers go on at the others")
+    relieved = await supervisor.roll()
+    notes.exited("roll", 0 if relieved else 1)
+    say("every worker is relieved" if relieved else "not every worker could be relieved: see the log")

@@ -5,8 +5,9 @@ too, which answers its own exposition to whoever connects, and the one that was 
 every series with two labels more, ``worker`` (its place, from 0) and ``process`` (its name, another one after
 each restart, so that no counter is ever taken for its predecessor's).
 
-What a process had counted is gone with it. ``liveserver_worker_generation`` says the how-manieth process of
-its place each is, ``liveserver_worker_up`` whether a place has one that answers.
+What a process had counted is in no later scrape. One that ends in order leaves it in a file, for whoever
+started it (``leave_word``); what a killed one had counted is gone. ``liveserver_worker_generation`` says the
+how-manieth process of its place each is, ``liveserver_worker_up`` whether a place has one that answers.
 
 The folder is private (0700): who can write to it is us.
 """
@@ -14,6 +15,7 @@ The folder is private (0700): who can write to it is us.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket as sockets
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -29,6 +31,7 @@ from liveserver.edge.metrics import PREFIX, Metrics
 EXPOSITION_BYTES_MAX: Final = 4 * 1024 * 1024
 ANSWER_SECONDS_MAX: Final = 1.0  # a process that stands still is left out of a scrape
 SUFFIX: Final = ".sock"
+LAST_WORD: Final = ".last"
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,8 @@ class Siblings:
         self._metrics = metrics
         self._folder = post.folder
         self._workers = post.workers
+        self._labels = {"worker": str(post.number), "process": process}
+        self._last_word = last_word_path(post.folder, post.number, process)
         self._path = socket_path(post.folder, post.number, process)
         self._server: asyncio.Server | None = None
         metrics.gauge("worker_generation", "How many processes this place has had.", lambda: post.generation)
@@ -62,6 +67,13 @@ class Siblings:
         if self._server is not None:
             self._server.close()
             self._path.unlink(missing_ok=True)
+
+    def leave_word(self) -> None:
+        """What this process has counted, at its end: as it would stand in a scrape. Never raises for a folder
+        that is gone or full: then nobody learns it."""
+        text = self._metrics.exposition()[0].decode()
+        with contextlib.suppress(OSError):
+            self._last_word.write_bytes(_exposition(_families([(self._labels, text)])))
 
     async def _answer(self, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -94,6 +106,10 @@ def socket_path(folder: Path, worker: int, process: str) -> Path:
     return folder / f"{worker}-{process}{SUFFIX}"
 
 
+def last_word_path(folder: Path, worker: int, process: str) -> Path:
+    return folder / f"{worker}-{process}{LAST_WORD}"
+
+
 async def _read(path: Path) -> str:
     """Empty where nobody answers in time."""
     try:
@@ -112,14 +128,21 @@ async def _read(path: Path) -> str:
 
 def merged(found: Iterable[tuple[dict[str, str], str]], *, up: Metric) -> bytes:
     """Several expositions as one: a family stands once, each sample with its labels. Pure."""
-    families: dict[str, Metric] = {up.name: up}
+    return _exposition({up.name: up, **_families(found)})
+
+
+def _families(found: Iterable[tuple[dict[str, str], str]]) -> dict[str, Metric]:
+    families: dict[str, Metric] = {}
     for labels, text in found:
         for theirs in text_string_to_metric_families(text):
             family = families.setdefault(theirs.name, Metric(theirs.name, theirs.documentation, theirs.type))
             family.samples += [
                 sample._replace(labels={**sample.labels, **labels}) for sample in theirs.samples
             ]
+    return families
 
+
+def _exposition(families: dict[str, Metric]) -> bytes:
     class Gathered(CollectorRegistry):
         def collect(self) -> Iterator[Metric]:
             return iter(families.values())

@@ -23,6 +23,7 @@ import structlog
 from liveserver.app import Store, open_store, socket_url, token_config
 from liveserver.config import Settings
 from liveserver.edge.minting import Minting
+from liveserver.edge.siblings import last_word_path
 from liveserver.edge.tokens import Tokens
 
 from .listening import close, listen
@@ -32,6 +33,7 @@ from .process import Worker
 WORKERS_MAX: Final = 64
 GRACE_S: Final = 5.0  # beyond the time a worker has to end; then it is killed
 EXITS_MAX: Final = 1_000
+LAST_WORDS_MAX: Final = 2 * WORKERS_MAX  # kept of those that ended last
 
 logger = structlog.get_logger(__name__)
 
@@ -64,6 +66,8 @@ class Supervisor(Minting):
         self.store_url = store.url
         self.exits: deque[Exit] = deque(maxlen=EXITS_MAX)
         self._store = store
+        self._folder = folder
+        self._last_words: deque[Path] = deque()
         self._listeners = listeners
         self._workers_settings = {
             **settings.model_dump(mode="json"),
@@ -118,6 +122,15 @@ class Supervisor(Minting):
         finally:
             self._rolling = False
 
+    def last_word(self, exited: Exit) -> str:
+        """What it had counted, as in a scrape of /metrics. Empty: it didn't end in order, or many have since,
+        or this supervisor has ended."""
+        number = int(exited.name.removeprefix("worker ").split(".")[0])
+        try:
+            return last_word_path(self._folder, number, exited.process).read_text()
+        except OSError:
+            return ""
+
     def workers(self) -> list[Worker]:
         """All that were started and whose end is not noted yet."""
         noted = {exited.name for exited in self.exits}
@@ -155,6 +168,9 @@ class Supervisor(Minting):
     def _ended(self, worker: Worker) -> None:
         assert worker.code is not None
         self.exits.append(Exit(worker.name, worker.process, worker.code, worker.announced))
+        self._last_words.append(last_word_path(self._folder, worker.number, worker.process))
+        if len(self._last_words) > LAST_WORDS_MAX:
+            self._last_words.popleft().unlink(missing_ok=True)
 
 
 @asynccontextmanager

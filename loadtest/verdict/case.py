@@ -125,6 +125,7 @@ class Case:
     metrics: str
     exits: list[Exit]
     kills: list[Kill] = field(default_factory=list)
+    last_words: dict[str, str] = field(default_factory=dict)  # process -> its counters at its end
 
     @property
     def room(self) -> str:
@@ -251,6 +252,8 @@ def _take_store(case: Case, line: Message) -> None:
 def _take_exit(case: Case, line: Message) -> None:
     if line["k"] == "kill":
         case.kills.append(Kill(line["name"], line["process"], line["ms"]))
+    elif line["k"] == "counted":
+        case.last_words[line["process"]] = line["text"]
     else:
         case.exits.append(Exit(line["name"], line["code"]))
 

@@ -29,7 +29,8 @@ written + superseded + paused + closed.
 
 **Several processes** count each for itself: all of the above holds for each of them, with its own sessions. A
 process that was killed on purpose has taken its counters along: of its frames the ledgers above that need no
-counter are kept, and nothing is said of its units. Whose counters are missing otherwise has lost them.
+counter are kept, and nothing is said of its units. One that has ended in order (it was relieved) is judged by
+what it had counted at its end. Whose counters are missing otherwise has lost them.
 
 Where the meta says that ``guests`` may come (a demo whose link somebody opens), connections that are
 not the audience's, known from the server's count of handshakes, leave the lower bounds and lift the upper
@@ -102,6 +103,8 @@ class Side(NamedTuple):
 
 def _sides(tally: Tally, case: Case, accounts: list[Account]) -> list[Side]:
     counted = by_process(case.metrics)
+    for process, text in case.last_words.items():  # asked while it drained, it hadn't counted all
+        counted[process] = by_process(text).get(process, "")
     if set(counted) <= {""}:
         return [Side("", case.metrics, accounts, len(case.connections), 0)]
     named = Counter(connection.process for connection in case.connections)

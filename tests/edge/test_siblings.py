@@ -10,7 +10,7 @@ from pathlib import Path
 from prometheus_client.parser import text_string_to_metric_families
 
 from liveserver.edge.metrics import Metrics
-from liveserver.edge.siblings import Post, Siblings
+from liveserver.edge.siblings import Post, Siblings, last_word_path
 
 
 def sibling(folder: Path, number: int, process: str, counted: int, generation: int = 1) -> Siblings:
@@ -64,3 +64,20 @@ async def test_one_that_is_gone_or_stands_still_is_left_out(tmp_path: Path) -> N
             await one.aclose()
     assert list(samples(text, "liveserver_danmaku_total").values()) == [3]
     assert list(samples(text, "liveserver_worker_up").values()) == [1, 0, 0]
+
+
+async def test_one_that_ends_leaves_what_it_has_counted_in_no_scrape_but_a_file(tmp_path: Path) -> None:
+    one, other = sibling(tmp_path, 0, "aaa", 3), sibling(tmp_path, 1, "bbb", 4)
+    await other.listen()
+    try:
+        one.leave_word()
+        assert samples(last_word_path(tmp_path, 0, "aaa").read_bytes(), "liveserver_danmaku_total") == {
+            (("fate", "shown"), ("process", "aaa"), ("worker", "0")): 3
+        }
+        assert list(samples(await other.gather(), "liveserver_danmaku_total").values()) == [4]
+    finally:
+        await other.aclose()
+
+
+def test_an_end_without_a_folder_is_an_end(tmp_path: Path) -> None:
+    sibling(tmp_path / "gone", 0, "aaa", 3).leave_word()

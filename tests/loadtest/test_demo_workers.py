@@ -1,4 +1,5 @@
-"""The demo with several workers, one of them killed in mid-sale; and its journal tampered with."""
+"""The demo with several workers, one of them killed or all of them relieved in mid-sale; and its journal
+tampered with."""
 
 from __future__ import annotations
 
@@ -11,11 +12,12 @@ import orjson
 import pytest
 
 from loadtest.verdict import CHECKS, judge, load
+from loadtest.verdict.metrics import by_process
 
 from .night import AUDIENCE, EXITS, STORE, Lines, rewrite
 from .test_demo import END_S_MAX, START_S_MAX, demo
 
-SECONDS, KILLED_AT_S = 9, 4
+SECONDS, KILLED_AT_S, ROLLED_AT_S = 9, 4, 3
 
 pytestmark = pytest.mark.slow
 
@@ -63,6 +65,32 @@ def test_two_workers_and_nobody_killed_both_count_what_was_received(tmp_path: Pa
     report = night(tmp_path)
     said = [line for line in report["checks"]["conservation"]["detail"] if "danmaku units of" in line]
     assert len(said) == 2 and not any(": 0 received" in line for line in said), said
+
+
+@pytest.fixture(scope="module")
+def rolled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("rolled")
+    night(folder, "--roll-at", str(ROLLED_AT_S))
+    return folder
+
+
+def test_all_workers_relieved_in_mid_sale_and_the_verdict_holds(rolled: Path) -> None:
+    case = load(rolled / "journal")
+    assert case.kills == []
+    assert {exited.name for exited in case.exits if exited.name.startswith("worker")} == {
+        f"worker {place}.{generation}" for place in (0, 1) for generation in (1, 2)
+    }
+    ended, counting = set(case.last_words), set(by_process(case.metrics))
+    assert len(ended) == len(counting - ended) == 2, "those who were relieved, and those who came"
+    told = {
+        one.process
+        for one in case.connections
+        for item in one.items
+        if item.kind == "down" and item.body["type"] == "bye"
+    }
+    assert told and told <= ended
+    received = {stay.connection.process for stay in case.stays() for _ in stay.frames()}
+    assert received == ended | counting, "all four had an audience"
 
 
 # -- tampered with ---------------------------------------------------------------------------------------
@@ -124,6 +152,44 @@ def one_counts_for_the_other(lines: Lines) -> None:
 def _counting(text: str) -> list[str]:
     found = {line.split('process="')[1].split('"')[0] for line in text.splitlines() if 'process="' in line}
     return sorted(found)
+
+
+def the_last_word_missing(lines: Lines) -> None:
+    lines.remove(next(line for line in lines if line["k"] == "counted"))
+
+
+def the_last_word_short(lines: Lines) -> None:
+    """Three units less, and its own sum still closes."""
+    counted = next(line for line in lines if line["k"] == "counted")
+    out = []
+    for line in counted["text"].splitlines():
+        name, value = line.rsplit(" ", 1)
+        short = "danmaku_units_total" in name and ('fate="written"' in name or 'fate="offered"' in name)
+        out.append(f"{name} {float(value) - 3}" if short else line)
+    counted["text"] = "\n".join(out)
+
+
+def not_all_relieved(lines: Lines) -> None:
+    next(line for line in lines if line.get("name") == "roll")["code"] = 1
+
+
+ROLL_TAMPERINGS: list[tuple[Callable[[Lines], None], str, str]] = [
+    (the_last_word_missing, "conservation", "its counters are missing"),
+    (the_last_word_short, "conservation", "danmaku written"),
+    (not_all_relieved, "clean_exit", "roll ended with 1"),
+]
+
+
+@pytest.mark.parametrize(
+    ("tamper", "red", "says"), ROLL_TAMPERINGS, ids=[t[0].__name__ for t in ROLL_TAMPERINGS]
+)
+def test_a_journal_of_a_roll_tampered_with_is_found_out(
+    rolled: Path, tmp_path: Path, tamper: Callable[[Lines], None], red: str, says: str
+) -> None:
+    journal = shutil.copytree(rolled / "journal", tmp_path / "journal")
+    rewrite(journal, EXITS, tamper)
+    check = judge(load(journal))["checks"][red]
+    assert not check["ok"] and any(says in line for line in check["detail"]), check
 
 
 def lost_at_one_that_lives(lines: Lines) -> None:
