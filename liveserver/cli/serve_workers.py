@@ -53,7 +53,10 @@ async def serve_workers(settings: Settings, workers: int) -> None:
 async def _roll(supervisor: Supervisor) -> None:
     typer.echo("relieving the workers, one by one …")
     done = await supervisor.roll()
-    typer.echo("every worker is relieved" if done else "not every worker could be relieved: see the log")
+    if done is None:
+        typer.echo("they are being relieved already; this changes nothing")
+    else:
+        typer.echo("every worker is relieved" if done else "not every worker could be relieved: see the log")
 
 
 async def _ended_or(hurry: asyncio.Event, supervisor: Supervisor) -> None:

@@ -13,7 +13,7 @@ Whatever a session was not written before its close it gets by replay.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import islice
 from typing import NamedTuple
 
@@ -43,16 +43,27 @@ class Drained(NamedTuple):
     cut: int  # sessions that did not go by themselves
 
 
-async def drain(sockets: Mapping[Session, Socket], clock: Clock, *, within_ms: int = WITHIN_MS) -> Drained:
+async def drain(
+    sockets: Mapping[Session, Socket],
+    clock: Clock,
+    *,
+    within_ms: int = WITHIN_MS,
+    waiting: Callable[[], int] = lambda: 0,
+) -> Drained:
     """Return when nobody is left, after ``within_ms`` of ``clock`` at the latest. ``sockets`` are those that
-    are there, read anew all the time: who comes meanwhile goes too. Cancelled, it cuts nobody."""
+    are there, read anew all the time: who comes meanwhile goes too. ``waiting``: how many commands were put
+    aside, and aren't in flight yet. Cancelled, it cuts nobody."""
+
+    def owed() -> int:
+        return waiting() + sum(session.in_flight for session in sockets)
+
     began_ms = clock.now_ms()
     phase_ms = int(within_ms * PHASE_SHARE)
 
     owed_until_ms = began_ms + min(OWED_MS_MAX, phase_ms)
-    while clock.now_ms() < owed_until_ms and any(session.in_flight for session in sockets):
+    while clock.now_ms() < owed_until_ms and owed():
         await clock.sleep_ms(LOOK_MS)
-    unanswered = sum(session.in_flight for session in sockets)
+    unanswered = owed()
 
     told = 0
     spread_ms = spread_ms_of(len(sockets))

@@ -343,7 +343,9 @@ class Gate:
         goes with the others; else who comes is told to try later."""
         self.draining = True
         self._elsewhere = elsewhere
-        return await drain(self._sockets, clock or self._clock, within_ms=within_ms)
+        return await drain(
+            self._sockets, clock or self._clock, within_ms=within_ms, waiting=lambda: self.waiting
+        )
 
 
 def _unheard(_message: Reply | Notice | Bye) -> None:

@@ -57,7 +57,8 @@ class Unhurried:
         elif not (self._of and session in self._of and (kind is Join or kind is Leave)):
             return False
         his = self._of.get(session, 0)
-        if his >= COMMANDS_IN_FLIGHT_MAX:  # else a few who shout take all the room there is from everybody
+        # A few who shout would take all the room there is from everybody; who comes and goes has some left.
+        if his >= COMMANDS_IN_FLIGHT_MAX * (2 if kind is Join or kind is Leave else 1):
             raise CommandError("rate_limited", "too many commands wait", retry_ms=WAITING_RETRY_MS)
         if len(self._waiting) >= WAITING_MAX:
             raise CommandError("rate_limited", "too many are talking", retry_ms=WAITING_RETRY_MS)

@@ -117,7 +117,16 @@ class Place:
             return
         # Cancelled, it goes on draining: who ends the place ends it too, in its own time.
         self.going = old
-        await asyncio.shield(old.end(self._end_seconds_max))
+        going = asyncio.ensure_future(old.end(self._end_seconds_max))
+        while not going.done():
+            lost = asyncio.ensure_future(self.worker.ended.wait())
+            try:
+                await asyncio.wait({going, lost}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                lost.cancel()
+            if self.worker.ended.is_set():  # it, too, while the old one drains: others wait in the queue
+                await self._make_good()
+        await going
         self.going = None
         self._on_ended(old)
         logger.info("worker_relieved", worker=self.number, by=self.worker.process)

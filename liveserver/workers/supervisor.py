@@ -103,12 +103,12 @@ class Supervisor(Minting):
         finally:
             lost.cancel()
 
-    async def roll(self) -> bool:
+    async def roll(self) -> bool | None:
         """Relieve every worker, one after the other. False: a new one did not come up; the old ones that are
-        left stay. Asked again meanwhile, it does nothing more."""
+        left stay. None: they are being relieved already, and nothing more is done."""
         if self._rolling:
             logger.warning("rolling_already")
-            return True
+            return None
         self._rolling = True
         try:
             for place in self.places:

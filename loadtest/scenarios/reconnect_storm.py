@@ -23,6 +23,7 @@ CROWD_ROOM: Final = "r1"
 SHOP_ROOM: Final = "shop"
 SALE: Final = "steady"
 DEADLINE_MS: Final = 300  # of a purchase
+WINDOW_MS_MIN: Final = 2_200  # of any window; beyond, a millisecond a viewer is the most that makes sense
 LATE_MS: Final = 2_000  # beyond the window: the last to come back has still to be let in
 COMMERCE: Final = ("critical", "ping", "purchase")
 
@@ -63,6 +64,8 @@ async def play(stage: Stage) -> None:
     marks = stage.marks
     counts = back.counters["counts"]
     marks.law("who was told when to come back", counts["byes"], "exactly", size.viewers)
+    window_ms_max = WINDOW_MS_MIN + size.viewers
+    marks.law("the window to come back in, ms", back.window_ms, "at most", window_ms_max)
     marks.law("viewers not back", late, "exactly", 0)
     marks.law("who came back by replay", counts["replayed"], "exactly", size.viewers)
     marks.law("the drained server's exit code", code, "exactly", 0)

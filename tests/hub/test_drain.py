@@ -103,6 +103,20 @@ async def test_what_is_owed_is_waited_for_and_then_everybody_is_told_the_window(
         assert isinstance(bye, Bye) and bye.reconnect and bye.retry_ms > 0 and bye.spread_ms > 0
 
 
+async def test_what_was_put_aside_is_owed_too(hall: Hall) -> None:
+    aside = [3]
+    hall.comes()
+    drained = asyncio.create_task(
+        drain(hall.sockets, hall.clock, within_ms=WITHIN_MS, waiting=lambda: aside[0])
+    )
+    await hall.clock.settle()
+    await hall.clock.advance(5 * LOOK_MS)
+    assert not any(wire.closed for wire in hall.wires)
+    aside[0] = 0
+    await hall.clock.advance(LOOK_MS + WAVE_MS)
+    assert await drained == Drained(told=1, unanswered=0, cut=0)
+
+
 async def test_a_reply_that_never_comes_is_not_waited_for_without_end(hall: Hall) -> None:
     hall.comes(in_flight=1)
     drained = hall.drains()

@@ -24,7 +24,7 @@ WELL = ORDERED + "say_ready(o.says_fd, f'p{o.generation}'); time.sleep(60)"
 DIES = ORDERED + "o.generation > 1 and sys.exit(3); say_ready(o.says_fd, 'p'); time.sleep(60)"
 DRAINS = ORDERED + (
     "import signal\n"
-    "def drain(*_):\n    time.sleep(0.5); sys.exit(0)\n"
+    "def drain(*_):\n    time.sleep(2); sys.exit(0)\n"
     "signal.signal(signal.SIGTERM, drain); say_ready(o.says_fd, f'p{o.generation}'); time.sleep(60)"
 )
 NEVER_READY = ORDERED + "sys.exit(4)"
@@ -143,6 +143,22 @@ async def test_where_the_new_one_does_not_come_up_the_old_one_stays(places: Plac
     keeping = asyncio.create_task(place.keep())
     assert not await place.relieve()
     assert place.worker is old and old is not None and not old.ended.is_set()
+    keeping.cancel()
+
+
+async def test_who_dies_while_the_one_before_drains_is_followed_at_once(places: Places) -> None:
+    place = places.place(DRAINS)
+    await place.start()
+    old = place.worker
+    keeping = asyncio.create_task(place.keep())
+    relieving = asyncio.create_task(place.relieve())
+    await eventually(lambda: place.worker is not old)
+    assert old is not None and place.worker is not None
+    place.worker.kill()
+    await eventually(lambda: place.worker is not None and place.worker.process == "p3")
+    assert not old.ended.is_set(), "nobody waited for that"
+    assert await relieving
+    assert [(worker.generation, worker.announced) for worker in places.ended] == [(2, False), (1, True)]
     keeping.cancel()
 
 
