@@ -26,6 +26,7 @@ from .broadcaster import Job
 
 AT_ONCE: Final = 8  # in one turn of the loop: about an eighth of a millisecond
 COMMANDS_PER_LOOK: Final = 8  # between two looks at the clock
+PART: Final = 16  # so much of what waits is done in a slice at least: else a greater flood is never done
 WAITING_MAX: Final = 10_000
 WAITING_RETRY_MS: Final = 1_000
 
@@ -72,11 +73,13 @@ class Unhurried:
         self._this_turn = 0
 
     def write(self, until_s: float) -> bool:
-        """Carry out what waits, until ``perf_counter`` says ``until_s``; True when nothing waits any more."""
+        """Carry out what waits, until ``perf_counter`` says ``until_s`` and a ``PART`` of it is done; True
+        when nothing waits any more."""
+        left_max = len(self._waiting) - len(self._waiting) // PART
         while self._waiting:
             for _ in range(min(COMMANDS_PER_LOOK, len(self._waiting))):
                 self._next()
-            if perf_counter() >= until_s:
+            if len(self._waiting) <= left_max and perf_counter() >= until_s:
                 break
         return not self._waiting
 

@@ -72,7 +72,7 @@ class Hub:
             tasks=Tasks(),
             broadcaster=self.broadcaster,
             rates=SessionRates(),
-            sessions_max=500,
+            sessions_max=1_000,
             seed=1,
         )
         rooms = SimpleNamespace(leave_all=lambda session: None)
@@ -185,6 +185,15 @@ async def test_what_is_in_no_hurry_has_one_slice_together(hub: Hub) -> None:
             seen.append("broadcast" if "broadcast" in said else "comments")
             assert "broadcast" not in said or said == ["broadcast"]
     assert seen == ["broadcast", "comments"] * 3
+
+
+async def test_the_more_wait_the_more_a_slice_does(hub: Hub) -> None:
+    """Else a flood that fills the turns between two slices would be refused though there is time for it."""
+    waiting = 4 * u.PART * u.COMMANDS_PER_LOOK
+    for number in range(u.AT_ONCE + waiting):
+        hub.says(hub.comes(f"u{number}"), comment(f"d{number}"))
+    await slices(1)
+    assert len(hub.done) == u.AT_ONCE + waiting // u.PART
 
 
 async def test_nobody_overtakes_what_waits(hub: Hub) -> None:
