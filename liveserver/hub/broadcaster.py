@@ -20,7 +20,7 @@ from .encoded import Encoded, Variant
 from .seats import Seat, SeatState
 
 SLICE_S = 0.002
-TICK_SLICE_S = 0.001  # of what is in no hurry: comments and receipts
+TICK_SLICE_S = 0.0005  # of what is in no hurry: comments and receipts
 # Measured: slices by time keep the loop's lag near their length at any audience; see ARCHITECTURE.md.
 RESTS = 4  # turns of the loop between two slices; Measured: see ARCHITECTURE.md
 WRITES_PER_LOOK = 32  # between two looks at the clock
