@@ -69,24 +69,12 @@ def test_a_recording_that_cannot_be_played(tmp_path: Path, name: str, content: b
     [
         (("--kill-worker-at", "5"), "needs --workers"),
         (("--workers", "2", "--kill-worker-at", "3600"), "the night is over after 3600 s"),
+        (("--roll-at", "5"), "needs --workers"),
+        (("--workers", "2", "--roll-at", "3600"), "the night is over after 3600 s"),
+        (("--workers", "2", "--roll-at", "3", "--kill-worker-at", "4"), "not with --kill-worker-at"),
         (("--workers", "65"), "--workers"),
     ],
 )
-def test_a_kill_that_can_not_be(options: tuple[str, ...], says: str) -> None:
+def test_a_kill_or_a_roll_that_can_not_be(options: tuple[str, ...], says: str) -> None:
     refused = demo(*options)
     assert refused.returncode == 2 and says in refused.stderr
-
-
-@pytest.mark.parametrize(
-    ("options", "at_fault", "says"),
-    [
-        (("--roll-at", "3"), "--roll-at", "needs --workers"),
-        (("--kill-worker-at", "3"), "--kill-worker-at", "needs --workers"),
-        (("--workers", "2", "--roll-at", "3600"), "--roll-at", "the night is over"),
-        (("--workers", "2", "--roll-at", "3", "--kill-worker-at", "4"), "--roll-at", "not with"),
-    ],
-)
-def test_what_can_not_be_done_to_the_workers(options: tuple[str, ...], at_fault: str, says: str) -> None:
-    refused = demo(*options)
-    assert refused.returncode == 2
-    assert at_fault in refused.stderr and says in " ".join(refused.stderr.split())
