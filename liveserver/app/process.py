@@ -1,4 +1,4 @@
-"""The composition root: the only place that names concrete adapters and puts them together."""
+"""One whole process: every part made, handed what it needs, started, and stopped in the reverse order."""
 
 from __future__ import annotations
 
@@ -10,14 +10,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import structlog
 
 import liveserver
 from liveserver.config import Settings
 from liveserver.core.clock import Clock
 from liveserver.core.conservation import Conservation
-from liveserver.core.identity import Identity
 from liveserver.core.limits import Rate, SessionRates
 from liveserver.core.words import WordFilter
 from liveserver.edge import files
@@ -25,10 +23,9 @@ from liveserver.edge.handshake import Rules
 from liveserver.edge.http import http_app
 from liveserver.edge.keepalive import Keepalive
 from liveserver.edge.metrics import Metrics
-from liveserver.edge.minting import Minting
-from liveserver.edge.server import Serving, serve
+from liveserver.edge.server import serve
 from liveserver.edge.siblings import Post, Siblings
-from liveserver.edge.tokens import TokenConfig, TokenError, Tokens
+from liveserver.edge.tokens import Tokens
 from liveserver.hub.backend import Backend
 from liveserver.hub.broadcaster import Broadcaster
 from liveserver.hub.context import HubContext
@@ -50,9 +47,7 @@ from liveserver.stock.journal_files import JournalFiles
 from liveserver.stock.journal_ledger import JournalLedger
 from liveserver.stock.ledger import ValkeyLedger
 from liveserver.stock.patrol import Patrol
-from liveserver.stock.port import Durability, Ledger, Reservation
-from liveserver.store.binary import ExternalStore, choose_store
-from liveserver.store.embedded import EmbeddedValkey, Fsync
+from liveserver.stock.port import Ledger, Reservation
 from liveserver.store.kill_switch import KillSwitchStore
 from liveserver.store.places import ValkeyPlaces
 from liveserver.store.relay import ValkeyRelay
@@ -60,45 +55,16 @@ from liveserver.store.rooms import ValkeyRoomStore
 from liveserver.store.server_clock import ServerClock
 from liveserver.valkey.connect import call_client
 from liveserver.valkey.server import server_facts
-from protocol.errors import CommandError
+
+from .server import Running
+from .tokens import token_config, verifier
+from .which_store import StoreUnfitError, open_store
 
 logger = structlog.get_logger(__name__)
 
 DRAIN_SHARE = 0.7  # of the time to end: for WebSockets; the rest is for requests under way
-STORE_LOOK_S = 0.5  # how often we look whether our own store still runs
-WEB = Path(__file__).parent / "web"
+WEB = Path(__file__).parent.parent / "web"
 _ALPHABET = "abcdefghijkmnopqrstuvwxyz23456789"
-
-
-class Running(Minting):
-    """A server that runs. ``url`` is what clients connect to, ``store_url`` what the store listens on,
-    ``process`` its name."""
-
-    def __init__(self, serving: Serving, store: Store, tokens: Tokens, clock: Clock, process: str) -> None:
-        super().__init__(tokens, clock.now_ms)
-        self.serving = serving
-        self.process = process
-        self._store = store
-        self.http_url = serving.url
-        self.url = socket_url(serving.url)
-        self.store_url = store.url
-
-    async def wait(self) -> None:
-        """Until the server ends. ``StoreLostError`` if the embedded store ended before it."""
-        ended = asyncio.create_task(self.serving.wait())
-        lost = asyncio.create_task(self._store.lost())
-        try:
-            await asyncio.wait({ended, lost}, return_when=asyncio.FIRST_COMPLETED)
-            for task in (ended, lost):
-                if task.done():
-                    task.result()
-        finally:
-            ended.cancel()
-            lost.cancel()
-
-
-def socket_url(http_url: str) -> str:
-    return http_url.replace("http", "ws", 1) + "/v1/live"
 
 
 @asynccontextmanager
@@ -210,7 +176,7 @@ async def running(
             shelf=shelf,
             kill_switch=kill_switch,
             gate=gate,
-            verify=_verifier(tokens, clock),
+            verify=verifier(tokens, clock),
             words=WordFilter(_block_words(settings)),
             process=process,
             keepalive_ms=settings.keepalive_ms,
@@ -300,44 +266,6 @@ def _promise(settings: Settings) -> Promise:
     return Promise(settings.durability, settings.replicas, settings.replica_wait_ms)
 
 
-class StoreUnfitError(Exception):
-    """The store is set up in a way that would lose sales, or can't keep what was asked of it."""
-
-
-class StoreLostError(Exception):
-    """The embedded store ended by itself: its disk is full, or somebody ended it."""
-
-
-class Store(msgspec.Struct, frozen=True):
-    """Where the rooms and the stock are."""
-
-    url: str
-    embedded: EmbeddedValkey | None = None
-
-    async def lost(self) -> None:
-        """Returns never; raises ``StoreLostError`` when our own store has ended."""
-        while self.embedded is None or self.embedded.alive:  # noqa: ASYNC110  a process's end is no event
-            await asyncio.sleep(STORE_LOOK_S)
-        raise StoreLostError(f"the embedded store has ended; its log: {self.embedded.log_path}")
-
-
-async def open_store(
-    settings: Settings, stack: AsyncExitStack, on_loading: Callable[[float], None] | None
-) -> Store:
-    """The store to use; an embedded one is started, and stopped last."""
-    environ = {"LIVESERVER_REDIS_URL": settings.redis_url, "LIVESERVER_VALKEY_BIN": settings.valkey_bin}
-    chosen = choose_store(environ)
-    if isinstance(chosen, ExternalStore):
-        return Store(chosen.url)
-    # Who asks for no more than memory doesn't wait for a disk.
-    fsync: Fsync = "everysec" if settings.durability is Durability.MEMORY else "always"
-    embedded = await EmbeddedValkey.start(
-        settings.data_dir, binary=chosen, fsync=fsync, on_loading=on_loading
-    )
-    stack.push_async_callback(embedded.stop)
-    return Store(embedded.url, embedded)
-
-
 async def _background(stack: AsyncExitStack, *loops: Coroutine[Any, Any, None]) -> None:
     running_loops = [asyncio.create_task(loop) for loop in loops]
 
@@ -349,28 +277,6 @@ async def _background(stack: AsyncExitStack, *loops: Coroutine[Any, Any, None]) 
                 await task
 
     stack.push_async_callback(stop)
-
-
-def token_config(settings: Settings) -> TokenConfig:
-    if settings.public_key:
-        path = Path(settings.public_key)
-        pem = settings.public_key if "BEGIN" in settings.public_key else path.read_text()
-        return TokenConfig(public_key=pem, issuer=settings.issuer, audience=settings.audience)
-    # Without a data directory nobody else could mint: a secret of this run is enough.
-    secret = settings.secret or (
-        settings.resolve_secret() if settings.data_dir else secrets.token_urlsafe(48)
-    )
-    return TokenConfig(secret=secret, issuer=settings.issuer, audience=settings.audience)
-
-
-def _verifier(tokens: Tokens, clock: Clock) -> Callable[[str], Identity]:
-    def verify(token: str) -> Identity:
-        try:
-            return tokens.verify(token, clock.now_ms())
-        except TokenError as error:
-            raise CommandError(error.code, error.detail, field="token") from error
-
-    return verify
 
 
 def _block_words(settings: Settings) -> list[str]:
