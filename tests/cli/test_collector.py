@@ -8,7 +8,7 @@ import sys
 DEMO = """
 import gc
 from liveserver.cli import collector
-from liveserver.cli.demo import NOT_STARTED, _Demo
+from liveserver.cli.demo_night import NOT_STARTED, Night
 from liveserver.cli.main import app
 
 async def nobody_comes(self, server):
@@ -18,7 +18,7 @@ async def nobody_comes(self, server):
     print("settled")
     return NOT_STARTED
 
-_Demo._audience = nobody_comes
+Night._audience = nobody_comes
 app(["demo", "--headless"])
 """
 CODE = """
