@@ -255,7 +255,7 @@ async def _drain(
 
 def _unready(gate: Gate, rooms: Rooms) -> list[str]:
     reasons = []
-    if gate.draining:
+    if gate.leaving_ms():
         reasons.append("draining")
     if not rooms.beats.store_answers:
         reasons.append("the store does not answer")

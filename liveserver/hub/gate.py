@@ -1,28 +1,20 @@
-"""Where sockets become sessions: bytes in, commands dispatched, replies out.
+"""Where sockets become sessions: who is let in and until when; bytes in, replies out.
 
 The hub's side of ``edge.owner.SocketOwner``. Everything a peer gets wrong becomes a reply or a close of
-that one connection. What a handler raises beyond ``CommandError`` is our mistake: logged, that session
-ends, the server goes on.
+that one connection. What becomes of a command stands in ``answering.py``.
 """
 
 from __future__ import annotations
 
 import asyncio
-import inspect
 import itertools
 import secrets
-from collections.abc import Awaitable
-from functools import partial
 from random import Random
 from types import MethodType
-from typing import Any
-
-import structlog
 
 from liveserver.commands import authenticate
-from liveserver.commands.dispatch import dispatch
-from liveserver.commands.ports import Context, Later, Said
-from liveserver.commands.session import NOTHING, Session
+from liveserver.commands.ports import Context
+from liveserver.commands.session import Session
 from liveserver.core.clock import Clock
 from liveserver.core.identity import Identity
 from liveserver.core.limits import SessionRates
@@ -30,11 +22,11 @@ from liveserver.core.rate import SessionLimits
 from liveserver.edge.keepalive import Wheel
 from liveserver.edge.socket import Socket
 from protocol.close import Close
-from protocol.commands import Authenticate, Command, Join, Leave, Ping, room_of
 from protocol.errors import CommandError
-from protocol.limits import AUTHENTICATE_MS_MAX, COMMANDS_IN_FLIGHT_MAX
-from protocol.replies import Bye, ErrorReply, Notice, Receipt, Reply, ReplyBase
+from protocol.limits import AUTHENTICATE_MS_MAX
+from protocol.replies import Bye, Notice, Reply
 
+from .answering import Answering, close_of, error_reply
 from .broadcaster import Broadcaster
 from .drain import RETRY_MS as RESTART_RETRY_MS
 from .drain import WITHIN_MS, Drained, drain
@@ -45,13 +37,9 @@ from .seats import Seat, SeatState
 from .tasks import Tasks
 from .unhurried import Unhurried
 
-logger = structlog.get_logger(__name__)
-
 OWED_REPLIES_MAX = 16  # written to one who doesn't read; then we stop reading his commands
-REFUSED_IN_A_ROW_MAX = 200  # then the connection closes with ``flood``
 DEADLINES_MS = 250  # how often due deadlines are looked at
 DEADLINE_LOOK_MS = 60_000  # a later one is looked at this often: tokens' ends are many, and far away
-CREDENTIAL_CODES = ("bad_token", "token_expired")  # what ends a session that says who it is
 FULL_RETRY_MS = (2_000, 10_000)  # drawn from, for who finds no room here
 
 
@@ -69,7 +57,6 @@ class Gate:
     ) -> None:
         self._clock = clock
         self._people = people
-        self._tasks = tasks
         self._rates = rates
         self._sessions_max = sessions_max
         self._random = Random(seed)
@@ -78,15 +65,15 @@ class Gate:
         self._deadlines: Wheel[Session] = Wheel(clock.now_ms())  # of sessions that are there
         self._boot = secrets.token_urlsafe(6)
         self._opened = itertools.count(1)
-        self._unhurried = Unhurried(self._later, broadcaster.submit_tick)
-        self.draining = False
+        self._answering = Answering(clock, tasks, socket_of=self._sockets.get, close=self._close)
+        self._unhurried = Unhurried(self._answering.later, broadcaster.submit_tick)
         self.admitting = True  # False while everything here is late: see ``core.ladder``
         self._elsewhere = False  # while draining: is somebody else there for who comes?
         self.context: Context  # set by ``use``: the handlers' world needs us, and we need it
         self.rooms: Rooms
 
     def use(self, context: Context, rooms: Rooms) -> None:
-        self.context = context
+        self.context = self._answering.context = context
         self.rooms = rooms
 
     @property
@@ -100,7 +87,7 @@ class Gate:
 
     def leaving_ms(self) -> int:
         """While draining: after how long to say again what is not carried out here any more. Else 0."""
-        return RESTART_RETRY_MS if self.draining else 0
+        return self._answering.leaving_ms
 
     # -- SocketOwner -----------------------------------------------------------------------------------
 
@@ -124,8 +111,8 @@ class Gate:
         try:
             identity = self.context.verify(token)
         except CommandError as error:
-            session.reply(_error(error, "", self._clock.now_ms()))
-            self._close(socket, _close_of(error), error.code)
+            session.reply(error_reply(error, "", self._clock.now_ms()))
+            self._close(socket, close_of(error), error.code)
             return
         self.context.admit(session, identity)
         session.reply(authenticate.welcome(self.context, session, identity, ""))
@@ -136,62 +123,15 @@ class Gate:
         try:
             command = socket.codec.decode_command(payload)
         except CommandError as error:
-            self._refuse(session, socket, error, error.command_id)
+            self._answering.refuse(session, socket, error, error.command_id)
             return
         try:
             if self._unhurried.takes(session, socket, command):
                 return
         except CommandError as error:
-            self._refuse(session, socket, error, command.id)
+            self._answering.refuse(session, socket, error, command.id)
             return
-        self._in_order(session, socket, command)
-
-    def _later(self, session: Session, socket: Socket, command: Command) -> None:
-        """One that was put aside. Nobody hears it if this fails, so it is said here."""
-        try:
-            self._in_order(session, socket, command)
-        except Exception:
-            logger.exception("handler_failed", command=type(command).__name__)
-            self._close(socket, Close.INTERNAL, "internal")
-
-    def _in_order(self, session: Session, socket: Socket, command: Command) -> None:
-        """Now, but behind a join of its room that is under way: said in one breath, done in that order."""
-        behind = session.entering.get(room_of(command) or "") if session.entering else None
-        if behind is None:
-            self._carry_out(session, socket, command)
-        elif sum(map(len, session.entering.values())) < COMMANDS_IN_FLIGHT_MAX:
-            behind.append(command)
-        else:
-            waiting = CommandError("rate_limited", "the room is still being joined", retry_ms=100)
-            self._refuse(session, socket, waiting, command.id)
-
-    def _carry_out(self, session: Session, socket: Socket, command: Command) -> None:
-        session.in_flight += 1
-        try:
-            if self.draining and not isinstance(command, Ping | Leave):
-                raise CommandError("retry", retry_ms=self.leaving_ms())
-            answer = dispatch(self.context, session, command)
-        except CommandError as error:
-            session.in_flight -= 1
-            self._refuse(session, socket, error, command.id)
-            if isinstance(command, Authenticate) and error.code in CREDENTIAL_CODES:
-                self._close(socket, _close_of(error), error.code)
-            return
-        if isinstance(answer, Later):
-            answer.asked.add_done_callback(partial(self._asked, session, command, answer))
-            return
-        if isinstance(answer, Said):
-            session.in_flight -= 1
-        elif isinstance(answer, ReplyBase):
-            session.in_flight -= 1
-            session.reply(answer)
-        elif answer is not None:  # None: said later, by the room's tick
-            self._start(session, command, answer)
-            return
-        if isinstance(answer, Receipt) and answer.reason == "rate":
-            self._refused(session, socket)
-        else:
-            session.refused = 0
+        self._answering.in_order(session, socket, command)
 
     def paused(self, socket: Socket) -> None:
         session = socket.session
@@ -229,83 +169,7 @@ class Gate:
         session.closed = True
         self.rooms.leave_all(session)
 
-    # -- answering -------------------------------------------------------------------------------------
-
-    def _start(self, session: Session, command: Command, answer: Awaitable[Reply | None]) -> None:
-        if isinstance(command, Join):
-            session.entering = {**session.entering, command.room: []}
-        task = self._tasks.start(self._answer(session, command, answer), name=f"command {command.id}")
-        if task is None:
-            if inspect.iscoroutine(answer):
-                answer.close()
-            session.in_flight -= 1
-            busy = CommandError("unavailable", "this process has too much to do", retry_ms=500)
-            session.reply(_error(busy, command.id, self._clock.now_ms()))
-            self._entered(session, command)
-
-    async def _answer(self, session: Session, command: Command, answer: Awaitable[Reply | None]) -> None:
-        try:
-            reply = await answer
-            if reply is not None:
-                session.reply(reply)
-            session.refused = 0
-        except asyncio.CancelledError as error:
-            self._failed(session, command, error)
-            raise
-        except Exception as error:
-            self._failed(session, command, error)
-        finally:
-            session.in_flight -= 1
-            self._entered(session, command)
-
-    def _asked(self, session: Session, command: Command, later: Later, asked: asyncio.Future[Any]) -> None:
-        try:
-            session.reply(later.reply(asked))
-            session.refused = 0
-        except (Exception, asyncio.CancelledError) as error:
-            self._failed(session, command, error)
-        finally:
-            session.in_flight -= 1
-
-    def _failed(self, session: Session, command: Command, error: BaseException) -> None:
-        """No reply came of a command: what its sender is told."""
-        if isinstance(error, CommandError):
-            session.reply(_error(error, command.id, self._clock.now_ms()))
-        elif isinstance(error, asyncio.CancelledError):
-            unknown = CommandError("pending", retry_ms=RESTART_RETRY_MS)
-            session.reply(_error(unknown, command.id, self._clock.now_ms()))
-        else:
-            logger.error("handler_failed", command=type(command).__name__, exc_info=error)
-            if (socket := self._sockets.get(session)) is not None:
-                self._close(socket, Close.INTERNAL, "internal")
-
-    def _entered(self, session: Session, command: Command) -> None:
-        """A join has ended, this way or that: now what was said behind it (another join among it holds up
-        the rest again)."""
-        if not isinstance(command, Join):
-            return
-        behind = session.entering.get(command.room, [])
-        session.entering = {
-            room: said for room, said in session.entering.items() if room != command.room
-        } or NOTHING
-        socket = self._sockets.get(session)
-        if socket is None:
-            return
-        try:
-            for one in behind:
-                self._in_order(session, socket, one)
-        except Exception:
-            logger.exception("handler_failed", command="behind a join")
-            self._close(socket, Close.INTERNAL, "internal")
-
-    def _refuse(self, session: Session, socket: Socket, error: CommandError, command_id: str) -> None:
-        session.reply(_error(error, command_id, self._clock.now_ms()))
-        self._refused(session, socket)
-
-    def _refused(self, session: Session, socket: Socket) -> None:
-        session.refused += 1
-        if session.refused > REFUSED_IN_A_ROW_MAX:
-            self._close(socket, Close.FLOOD, "flood")
+    # -- replies ---------------------------------------------------------------------------------------
 
     def _reply(self, socket: Socket, message: Reply | Notice | Bye) -> None:
         if socket.paused:
@@ -361,7 +225,7 @@ class Gate:
         """New commands are answered ``retry`` from now on; then as ``drain`` says. ``elsewhere``: others
         listen at this address, and nobody new is let in here. Who had come a moment before is let in, and
         goes with the others; else who comes is told to try later."""
-        self.draining = True
+        self._answering.leaving_ms = RESTART_RETRY_MS
         self._elsewhere = elsewhere
         return await drain(
             self._sockets,
@@ -375,18 +239,3 @@ class Gate:
 
 def _unheard(_message: Reply | Notice | Bye) -> None:
     """What ``reply`` is once the connection is gone."""
-
-
-def _error(error: CommandError, command_id: str, now_ms: int) -> ErrorReply:
-    return ErrorReply(
-        id=command_id,
-        t=now_ms,
-        code=error.code,
-        field=error.field,
-        detail=error.detail,
-        retry_ms=error.retry_ms,
-    )
-
-
-def _close_of(error: CommandError) -> Close:
-    return Close.TOKEN_EXPIRED if error.code == "token_expired" else Close.BAD_TOKEN

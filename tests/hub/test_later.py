@@ -14,9 +14,10 @@ from liveserver.commands.session import Session
 from liveserver.core.identity import Identity
 from liveserver.core.limits import SessionRates
 from liveserver.edge.socket import Socket
+from liveserver.hub.answering import REFUSED_IN_A_ROW_MAX
 from liveserver.hub.broadcaster import Broadcaster
 from liveserver.hub.drain import LOOK_MS, WAVE_MS
-from liveserver.hub.gate import REFUSED_IN_A_ROW_MAX, Gate
+from liveserver.hub.gate import Gate
 from liveserver.hub.people import People
 from liveserver.hub.rooms import Rooms
 from liveserver.hub.tasks import Tasks
