@@ -147,6 +147,7 @@ def test_the_native_one_goes_on_while_there_is_time(peers: Peers) -> None:
     except NoNativeSenderError as error:
         pytest.skip(str(error))
     peers.add(3 * WRITES_PER_LOOK + 1)
+    assert sender().name == native.name == "native", "where it is, it is taken"
     assert native.send(peers.slots, 0, len(peers.slots), FRAME, LONG_S) == (len(peers.slots), ())
 
 

@@ -17,7 +17,7 @@ from liveserver.hub.seats import Seat, Seats, SeatState
 from protocol.codec import JSON
 from tests.clock import ManualClock
 
-SEND_BYTES = 4_608  # the least that Linux has
+SEND_BYTES = 1  # Linux makes of it the least it has: room for a bit more than two pieces of 2,240 bytes
 READ_BYTES = 65_536
 
 
@@ -66,7 +66,7 @@ class PairTransport:
 class Viewer:
     """A seat, its socket, and what its peer has read."""
 
-    def __init__(self, room: Room) -> None:
+    def __init__(self, room: Room, owed: bytes) -> None:
         self.room = room
         kernel, self.peer = socket.socketpair()
         kernel.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BYTES)
@@ -87,9 +87,12 @@ class Viewer:
         self.heard = bytearray()
         self.lost = False
         self.socket.session = self
+        self.socket.write(owed)
         self.socket.show_fd()
         session = Session("s", SessionLimits(SessionRates()), lambda _: None)
         self.seat = Seat(session, self.socket, Variant(JSON, False), 0)
+        if self.socket.paused:
+            self.seat.state = SeatState.PAUSED
         room.seats.add(self.seat)
 
     def read(self) -> None:
@@ -124,8 +127,9 @@ class Room:
         self.keepalive = Keepalive(ManualClock())
         self.viewers: list[Viewer] = []
 
-    def join(self) -> Viewer:
-        viewer = Viewer(self)
+    def join(self, owed: bytes = b"") -> Viewer:
+        """``owed``: what he was sent before."""
+        viewer = Viewer(self, owed)
         self.viewers.append(viewer)
         return viewer
 
@@ -135,8 +139,8 @@ class Room:
             viewer.peer.close()
 
     def paused(self, socket: Socket) -> None:
-        seat = viewer_of(socket).seat
-        if seat.state is not SeatState.GONE:
+        seat = getattr(viewer_of(socket), "seat", None)  # he may be full before he has one
+        if seat is not None and seat.state is not SeatState.GONE:
             seat.state = SeatState.PAUSED
 
     def drained(self, socket: Socket) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from array import array
 from collections.abc import Callable
 
 import pytest
@@ -12,7 +13,7 @@ from liveserver.commands.session import Session
 from liveserver.core.limits import SessionRates
 from liveserver.core.rate import SessionLimits
 from liveserver.edge.descriptors import NO_SLOT
-from liveserver.edge.senders import WRITES_PER_LOOK
+from liveserver.edge.senders import WRITES_PER_LOOK, Odd
 from liveserver.hub import broadcaster as b
 from liveserver.hub.encoded import Encoded, Variant
 from liveserver.hub.seats import Seat, Seats, SeatState
@@ -190,6 +191,43 @@ async def test_who_pauses_or_goes_in_the_middle_is_counted_not_written() -> None
     assert [name for name, _ in log] == ["0"]
     assert sums.told == [{"captured": 3, "written": 1, "paused": 1, "closed": 1}]
     assert second.missed, "he is owed the full state"
+
+
+async def test_empty_places_of_an_earlier_broadcast_are_in_no_sum() -> None:
+    log: list[tuple[str, bytes]] = []
+    some = seats_of(log, 4)
+    seats = listed(some)
+    earlier = seats.captured()
+    seats.remove(some[1])
+    sums = Sums()
+    caster = b.Broadcaster(asyncio.get_running_loop())
+    submit(caster, Encoded(Frame(room="r", t=1, n=1)), seats, sums)
+    await turns()
+    assert sums.told == [{"captured": 3, "written": 3, "paused": 0, "closed": 0}]
+    del earlier
+
+
+class Cutting:
+    """It says that the kernel has taken a part of everybody's frame."""
+
+    name = "cutting"
+    taken = 5
+
+    def send(self, slots: array[int], at: int, end: int, frame: bytes, seconds: float) -> tuple[int, Odd]:
+        return end, [(place, self.taken) for place in range(at, end)]
+
+
+async def test_a_frame_that_has_begun_is_finished_whatever_the_seat_says() -> None:
+    log: list[tuple[str, bytes]] = []
+    one = seat(log, "0")
+    one.state = SeatState.PAUSED
+    sums = Sums()
+    encoded = Encoded(Frame(room="r", t=1, n=1))
+    caster = b.Broadcaster(asyncio.get_running_loop(), Cutting())
+    submit(caster, encoded, listed([one]), sums)
+    await turns()
+    assert log == [("0", encoded.bytes_for(PLAIN)[Cutting.taken :])]
+    assert sums.told == [{"captured": 1, "written": 1, "paused": 0, "closed": 0}]
 
 
 def test_a_seat_leaves_its_list_once() -> None:

@@ -20,7 +20,8 @@ from liveserver.hub.seats import SeatState
 from tests.hub.pairs import Room, Viewer
 
 PER_LOOK = 3  # places in a slice
-FRAME_BYTES = 3_000  # two of them fill a socket, the second in part
+SMALL_BYTES = 1_000
+LARGE_BYTES = 6_000  # more than a socket takes at once
 OVER = 0.0  # a slice that ends at its first look
 
 
@@ -32,7 +33,7 @@ class Counts(NamedTuple):
 
 
 def frame_of(tick: int) -> bytes:
-    return bytes([tick]) * FRAME_BYTES
+    return bytes([tick]) * (SMALL_BYTES if tick % 2 else LARGE_BYTES)
 
 
 class Night:
@@ -46,8 +47,8 @@ class Night:
         self.told: list[Counts] = []
         self.since: dict[Viewer, int] = {}  # the first tick that is for him
 
-    def join(self) -> Viewer:
-        viewer = self.room.join()
+    def join(self, owed: bytes = b"") -> Viewer:
+        viewer = self.room.join(owed)
         self.since[viewer] = self.tick + 1
         return viewer
 
@@ -81,7 +82,7 @@ class Night:
             assert whole or (viewer.socket.closed and frame_of(tick).startswith(heard)), "in one piece"
             if whole:
                 ticks.append(tick)
-            heard = heard[FRAME_BYTES:]
+            heard = heard[len(frame_of(tick)) :]
         return ticks
 
 
@@ -205,7 +206,8 @@ def test_a_frame_cut_by_the_kernel_is_finished_by_the_transport(choice: Choice) 
             quick.read()
             assert it.tick < 100, "a full socket is noticed"
         cut = it.tick
-        assert slow.transport.unsent and slow.socket.fd < 0
+        assert 0 < len(slow.transport.unsent) < LARGE_BYTES and not cut % 2, "in part"
+        assert slow.socket.fd < 0
         it.begin()
         it.finish()
         quick.read()
@@ -214,6 +216,21 @@ def test_a_frame_cut_by_the_kernel_is_finished_by_the_transport(choice: Choice) 
         assert it.ticks_of(quick) == list(range(1, cut + 2))
         assert slow.seat.missed and it.told[-1] == Counts(2, 1, 1, 0)
         assert slow.socket.fd >= 0, "its way back"
+
+
+def test_who_is_full_when_he_comes_gets_nothing_until_he_has_read(choice: Choice) -> None:
+    with night(choice) as it:
+        owed = frame_of(200) * 5
+        slow = it.join(owed)
+        it.begin()
+        it.finish()
+        assert slow.socket.slot and slow.socket.fd < 0
+        assert it.told == [Counts(1, 0, 1, 0)]
+        slow.read()
+        it.begin()
+        it.finish()
+        slow.read()
+        assert it.ticks_of(slow) == [200] * 5 + [2]
 
 
 def test_an_owner_that_fails_at_the_end_keeps_the_slot_from_others(
