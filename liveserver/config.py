@@ -11,6 +11,7 @@ from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from liveserver.edge.senders import Choice
+from liveserver.edge.senders import sender as chosen_sender
 from liveserver.stock.durability import REPLICA_WAIT_MS
 from liveserver.stock.port import Durability
 
@@ -65,6 +66,12 @@ class Settings(BaseSettings):
         for network in networks:
             ip_network(network)
         return networks
+
+    @field_validator("sender")
+    @classmethod
+    def _is_there(cls, choice: Choice) -> Choice:
+        chosen_sender(choice)
+        return choice
 
     @property
     def journal_folder(self) -> Path | None:

@@ -8,7 +8,6 @@ from redis.exceptions import RedisError
 
 from liveserver.app import StoreLostError, StoreUnfitError
 from liveserver.cli.faults import in_words
-from liveserver.edge.senders import NoNativeSenderError
 from liveserver.store.binary import NoStoreError
 from liveserver.store.datadir import DataDirInUseError
 from liveserver.store.embedded import StoreStartError
@@ -17,7 +16,6 @@ from liveserver.workers.place import GivenUpError
 from liveserver.workers.process import WorkerFailedError
 
 CANNOT_SERVE = (
-    NoNativeSenderError,
     NoStoreError,
     DataDirInUseError,
     StoreStartError,

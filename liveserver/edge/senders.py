@@ -103,8 +103,8 @@ class NativeSender:
         return reached, list(zip(told[::2], told[1::2], strict=True))
 
 
-class NoNativeSenderError(Exception):
-    """It was asked for by name and isn't there."""
+class NoNativeSenderError(ValueError):
+    """It was asked for by name and isn't there; says what to do."""
 
 
 def sender(choice: Choice = "auto") -> Sender:
@@ -117,8 +117,7 @@ def sender(choice: Choice = "auto") -> Sender:
     except OSError as error:
         if choice == "native":
             raise NoNativeSenderError(
-                f"LIVESERVER_SENDER is native, and the native sender can't be loaded ({error}): build it "
-                "with `python -m liveserver.native`, which needs a C compiler (Debian: gcc libc6-dev), or "
-                "leave LIVESERVER_SENDER at auto"
+                f"the native sender can't be loaded ({error}): build it with `python -m liveserver.native`, "
+                "which needs a C compiler (Debian: gcc libc6-dev), or leave this at auto"
             ) from error
         return PythonSender()
