@@ -160,6 +160,7 @@ async def running(
             clock=clock,
             people=people,
             tasks=tasks,
+            broadcaster=broadcaster,
             rates=SessionRates(danmaku=Rate(settings.danmaku_per_s, settings.danmaku_burst)),
             sessions_max=settings.sessions_max,
             seed=secrets.randbits(32),

@@ -33,18 +33,20 @@ MUTES_MAX = 1_000  # beyond, the mute that ends soonest (so any that has ended) 
 HISTORY_EVENTS_MAX = 512
 BOARD_CLOSED_SALES_MAX = 200
 
-# -- the tick ------------------------------------------------------------------------------------------
-
-TICK_PERIOD_MS = 100
-RIDE_MS = 900  # a count waits this long for a frame to ride along with
-TICK_BROADCASTS_PER_PERIOD = 2  # a period is at least this many times as long as the last broadcast took
-
 
 class Rate(msgspec.Struct, frozen=True):
     """So many a second, and up to ``burst`` at once."""
 
     per_s: int
     burst: int
+
+
+# -- the tick ------------------------------------------------------------------------------------------
+
+TICK_PERIOD_MS = 100
+TICK_AT_ONCE = Rate(per_s=5, burst=3)  # broadcasts of a quiet room, which don't wait for the period
+RIDE_MS = 900  # a count waits this long for a frame to ride along with
+TICK_BROADCASTS_PER_PERIOD = 2  # a period is at least this many times as long as the last broadcast took
 
 
 class SessionRates(msgspec.Struct, frozen=True):

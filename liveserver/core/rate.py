@@ -40,6 +40,11 @@ class Bucket:
             return 0
         return -(-missing // self.rate_per_s) if self.rate_per_s else NEVER_MS
 
+    def drain(self, now_ms: int, cost: int = 1) -> None:
+        """Take as much of ``cost`` as there is: for what happens whether there is or not."""
+        self._refill(now_ms)
+        self._level = max(0, self._level - cost * 1_000)
+
     def retune(self, rate_per_s: int, burst: int) -> None:
         """From now on another rate. What was saved up beyond the new burst is lost."""
         self.rate_per_s = rate_per_s

@@ -108,7 +108,7 @@ class Beats:
         live.heal(beat.epoch, beat.head)
         live.set_counts(beat.viewers, beat.likes)
         live.sharing.beat(demand, beat)
-        live.neighbours.beat(beat.processes)
+        live.others.beat(beat.processes)
         for sale_id in beat.sales:
             self._on_sale(live.room_id, sale_id)
 

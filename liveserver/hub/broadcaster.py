@@ -21,7 +21,7 @@ from .encoded import Encoded
 from .seats import Captured, Seat
 
 SLICE_S = 0.002
-TICK_SLICE_S = 0.001  # of what is in no hurry: comments and receipts
+TICK_SLICE_S = 0.0005  # of what is in no hurry: comments and receipts
 # Measured: slices by time keep the loop's lag near their length at any audience; see ARCHITECTURE.md.
 RESTS = 4  # turns of the loop between two slices; Measured: see ARCHITECTURE.md
 SENDER: Sender = PythonSender()  # where none is given

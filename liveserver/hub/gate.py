@@ -35,6 +35,7 @@ from protocol.errors import CommandError
 from protocol.limits import AUTHENTICATE_MS_MAX, COMMANDS_IN_FLIGHT_MAX
 from protocol.replies import Bye, ErrorReply, Notice, Receipt, Reply, ReplyBase
 
+from .broadcaster import Broadcaster
 from .drain import RETRY_MS as RESTART_RETRY_MS
 from .drain import WITHIN_MS, Drained, drain
 from .encoded import Variant
@@ -56,7 +57,15 @@ FULL_RETRY_MS = (2_000, 10_000)  # drawn from, for who finds no room here
 
 class Gate:
     def __init__(
-        self, *, clock: Clock, people: People, tasks: Tasks, rates: SessionRates, sessions_max: int, seed: int
+        self,
+        *,
+        clock: Clock,
+        people: People,
+        tasks: Tasks,
+        broadcaster: Broadcaster,
+        rates: SessionRates,
+        sessions_max: int,
+        seed: int,
     ) -> None:
         self._clock = clock
         self._people = people
@@ -69,7 +78,7 @@ class Gate:
         self._deadlines: Wheel[Session] = Wheel(clock.now_ms())  # of sessions that are there
         self._boot = secrets.token_urlsafe(6)
         self._opened = itertools.count(1)
-        self._unhurried = Unhurried(self._later)
+        self._unhurried = Unhurried(self._later, broadcaster.submit_tick)
         self.draining = False
         self.admitting = True  # False while everything here is late: see ``core.ladder``
         self._elsewhere = False  # while draining: is somebody else there for who comes?

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from random import Random
-from typing import NamedTuple
 
 import structlog
 from msgspec.structs import replace
@@ -35,10 +34,10 @@ from protocol.frames import DanmakuBlock, Frame, State
 from protocol.types import Danmaku, Gift, Sale, Stock
 
 from .broadcaster import Broadcaster, TickJob
-from .chunks import NOTICES_PER_CHUNK_MAX, Chunk, Numbering, Personal, pack, unpack
+from .chunks import Personal, unpack
 from .delivery import Delivery
 from .encoded import Encoded
-from .neighbours import Neighbours
+from .others import Others
 from .receipts import ReceiptsJob
 from .room_log import RoomLog
 from .seats import Seat, Seats
@@ -49,14 +48,6 @@ from .tasks import Tasks
 logger = structlog.get_logger(__name__)
 
 BUYERS_MAX = 100_000  # remembered for priority; the oldest is forgotten first
-
-
-class Said(NamedTuple):
-    """What a tick has to say to the other processes that hold the room."""
-
-    block: DanmakuBlock | None
-    stock: list[Stock]
-    notices: list[Personal]
 
 
 class LiveRoom:
@@ -79,7 +70,6 @@ class LiveRoom:
         self.room_id = room_id
         self.process = process
         self.store = store
-        self.relay = relay
         self.clock = clock
         self.law = law
         self.tasks = tasks
@@ -101,11 +91,9 @@ class LiveRoom:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_ms = 0  # when it is due
         self._buyers: dict[str, None] = {}
-        self._learned: dict[str, StockView] = {}  # from the ledger, since the last chunk
-        self._notices: list[Personal] = []
-        self.neighbours: Neighbours[Said] = Neighbours()
-        self._chunk_n = 0
-        self._numbering = Numbering()
+        self.others = Others(
+            room_id, process, relay=relay, clock=clock, tasks=tasks, view=lambda: self.log.view
+        )
 
     # -- what the handlers ask -------------------------------------------------------------------------
 
@@ -163,9 +151,7 @@ class LiveRoom:
     def observe(self, view: StockView) -> bool:
         """A reply of the ledger: shown at the next tick, told to the others, and if it means that the sale
         sold out, came back or closed, made a critical event. True: the room has heard all of that."""
-        newest = self._learned.get(view.sale_id)
-        if newest is None or (view.epoch, view.seq) > (newest.epoch, newest.seq):
-            self._learned[view.sale_id] = view
+        self.others.learn(view)
         stock = wire_stock(view)
         self._show_stock(stock)
         if decide_sale(self.view, view.sale_id, stock, None) is None:
@@ -187,8 +173,7 @@ class LiveRoom:
 
     def tell(self, personal: Personal) -> None:
         """A notice whose user may sit at another process."""
-        if len(self._notices) < NOTICES_PER_CHUNK_MAX:
-            self._notices.append(personal)
+        self.others.notice(personal)
         self.want_tick()
 
     def set_counts(self, viewers: int, likes: int) -> None:
@@ -216,9 +201,7 @@ class LiveRoom:
         chunk = unpack(item.chunk)
         if chunk is None or chunk.process == self.process:
             return []
-        self.neighbours.heard(self.clock.now_ms())
-        self._tell_kept()
-        self._numbering.arrived(chunk.process, chunk.n)
+        self.others.heard(chunk)
         self._reach(chunk.epoch, chunk.head)
         if chunk.block is not None:
             self._pool.merge_remote(chunk.block, self.clock.now_ms())
@@ -234,10 +217,6 @@ class LiveRoom:
     def _reach(self, epoch: int, head: int) -> None:
         if epoch > self.view.epoch or (epoch == self.view.epoch and head > self.view.offset):
             self.tasks.start(self.log.reach(epoch, head), name=f"heal {self.room_id}")
-
-    @property
-    def lost_in_relay(self) -> int:
-        return self._numbering.lost
 
     # -- critical events -------------------------------------------------------------------------------
 
@@ -309,7 +288,7 @@ class LiveRoom:
         block, settled = self._pool.collect(now_ms)
         if settled:
             self.broadcaster.submit_tick(ReceiptsJob(self.room_id, settled, self.clock))
-        self._publish_chunk(self._pool.outgoing())
+        self.others.tick(self._pool.outgoing())
         state, updates_offered, updates_kept = self._collect_state()
         if block is None and state is None:
             return None
@@ -357,41 +336,6 @@ class LiveRoom:
     def full_state(self) -> State:
         """Everything a session must know that skipped frames, or has just come."""
         return replace(self.counts.all(), stock=self.board.all())
-
-    def _publish_chunk(self, block: DanmakuBlock | None) -> None:
-        learned, self._learned = self._learned, {}
-        notices, self._notices = self._notices, []
-        if block is None and not learned and not notices:
-            return
-        said = Said(block, [wire_stock(view) for view in learned.values()], notices)
-        now_ms = self.clock.now_ms()
-        if not self.neighbours.there(now_ms):
-            self.neighbours.keep(said, now_ms)
-            return
-        self._tell_kept()
-        self._tell_others(said)
-
-    def _tell_kept(self) -> None:
-        """What was said just before the first of the others was heard of."""
-        for said in self.neighbours.kept(self.clock.now_ms()):
-            self._tell_others(said)
-
-    def greet(self) -> None:
-        """Say to the other processes that from now on this one holds the room too."""
-        self._tell_others(Said(None, [], []))
-
-    def _tell_others(self, said: Said) -> None:
-        self._chunk_n += 1
-        chunk = Chunk(
-            process=self.process,
-            n=self._chunk_n,
-            epoch=self.view.epoch,
-            head=self.view.offset,
-            block=said.block,
-            stock=said.stock,
-            notices=said.notices,
-        )
-        self.tasks.start(self.relay.publish(self.room_id, pack(chunk)), name=f"chunk {self.room_id}")
 
     def leave(self, seat: Seat) -> None:
         self.seats.remove(seat)

@@ -75,7 +75,7 @@ def register(
     metrics.counter(
         "relay_lost",
         "Chunks of others that never came, by their numbering.",
-        lambda: sum(live.lost_in_relay for live in rooms.all()),
+        lambda: sum(live.others.lost for live in rooms.all()),
     )
     metrics.counter("tasks_refused", "Work refused because there was too much.", lambda: tasks.refused)
 

@@ -112,7 +112,7 @@ class Rooms:
 
         await self._relay.subscribe(room, arrived)
         try:
-            live.greet()  # before the load: it is on its way before the first viewer is let in
+            live.others.greet()  # before the load: it is on its way before the first viewer is let in
             async with self._loads_at_once:
                 await live.log.load()
         except BaseException:

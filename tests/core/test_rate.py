@@ -56,6 +56,14 @@ def test_retuned_down_what_was_saved_is_lost() -> None:
 rates = st.integers(1, 1_000)
 
 
+def test_drained_it_gives_what_there_is_and_owes_nothing() -> None:
+    bucket = Bucket(5, 3)
+    for _ in range(10):
+        bucket.drain(NOW_MS)
+    assert bucket.whole(NOW_MS) == 0
+    assert (bucket.whole(NOW_MS + 199), bucket.whole(NOW_MS + 200)) == (0, 1)
+
+
 @many
 @given(rates, st.integers(1, 100), st.lists(st.tuples(st.integers(0, 3_000), st.integers(0, 100))))
 def test_the_wait_it_names_is_exact(rate: int, burst: int, takes: list[tuple[int, int]]) -> None:

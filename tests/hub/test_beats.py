@@ -61,7 +61,7 @@ class Room:
         self.likes = 0
         self.heard: list[tuple[int, ...]] = []
         self.sharing = SimpleNamespace(demand=lambda now_ms: 0, beat=lambda demand, beat: None)
-        self.neighbours = SimpleNamespace(beat=lambda processes: None)
+        self.others = SimpleNamespace(beat=lambda processes: None)
 
     def heal(self, epoch: int, head: int) -> None:
         self.heard.append((epoch, head))

@@ -14,6 +14,7 @@ from liveserver.commands.session import Session
 from liveserver.core.identity import Identity
 from liveserver.core.limits import SessionRates
 from liveserver.edge.socket import Socket
+from liveserver.hub.broadcaster import Broadcaster
 from liveserver.hub.drain import LOOK_MS, WAVE_MS
 from liveserver.hub.gate import REFUSED_IN_A_ROW_MAX, Gate
 from liveserver.hub.people import People
@@ -58,6 +59,7 @@ class Counter:
             clock=self.clock,
             people=People(),
             tasks=self.tasks,
+            broadcaster=Broadcaster(asyncio.get_running_loop()),
             rates=SessionRates(),
             sessions_max=10,
             seed=1,
@@ -86,7 +88,7 @@ class Counter:
 
 
 @pytest.fixture
-def counter(monkeypatch: pytest.MonkeyPatch) -> Counter:
+async def counter(monkeypatch: pytest.MonkeyPatch) -> Counter:
     made = Counter()
     monkeypatch.setitem(dispatch.HANDLERS, c.Purchase, made.handle)
     return made

@@ -12,6 +12,7 @@ import pytest
 from liveserver.core.budget import Budget
 from liveserver.core.limits import SessionRates
 from liveserver.core.shares import share
+from liveserver.hub.broadcaster import Broadcaster
 from liveserver.hub.gate import FULL_RETRY_MS, Gate
 from liveserver.hub.load import SAMPLE_MS, SAMPLES, Load
 from liveserver.hub.people import People
@@ -35,7 +36,13 @@ class World:
     def __init__(self) -> None:
         self.clock = LateClock()
         self.gate = Gate(
-            clock=self.clock, people=People(), tasks=Tasks(), rates=SessionRates(), sessions_max=10, seed=1
+            clock=self.clock,
+            people=People(),
+            tasks=Tasks(),
+            broadcaster=Broadcaster(asyncio.get_running_loop()),
+            rates=SessionRates(),
+            sessions_max=10,
+            seed=1,
         )
         self.budget = Budget(30, cast(Any, None))
         self.sharing = Sharing(30, self.budget, self.clock.now_ms())

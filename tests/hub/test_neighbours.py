@@ -56,10 +56,10 @@ async def test_a_room_speaks_to_the_relay_when_somebody_has_greeted_it() -> None
     world = World(connection, "r1")
     live = world.rooms.held("r1")
     assert live is not None
-    live.relay = cast(Any, SimpleNamespace(publish=published))
+    live.others._relay = cast(Any, SimpleNamespace(publish=published))
     world.join(connection.session, Join(id="j", room="r1", epoch=live.view.epoch, offset=live.view.offset))
 
-    live.neighbours.beat(1)
+    live.others.beat(1)
     await _said(live, connection, "alone")
     await world.clock.advance(KEPT_MS + 1)
     await _said(live, connection, "before")

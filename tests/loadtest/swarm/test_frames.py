@@ -67,7 +67,7 @@ def test_what_a_server_wrote_is_read_however_it_is_split(
 @pytest.mark.parametrize(
     ("stream", "why"),
     [
-        (Frame(Opcode.TEXT, b"{}").serialize(mask=True), "masked"),
+        (b"\x81\x82" + bytes(4) + b"{}", "masked"),
         (b"\x83\x00", "no such frame"),
         (b"\xa1\x00", "no such frame"),
         (b"\x09\x00", "control frame"),
