@@ -56,7 +56,7 @@ $(VENV)/bin/pip:
 $(VENV)/.demo: $(VENV)/bin/pip pyproject.toml constraints.txt hatch_build.py liveserver/native/send_frame.c
 	@echo "installing liveserver into $(VENV) …"
 	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[server,load]'
-	@$(BIN)/python -m liveserver.native  # built by the installation; says so where there is no compiler
+	@$(BIN)/python -m liveserver.native
 	@touch $@
 
 $(VENV)/.locust: $(VENV)/.demo

@@ -55,9 +55,9 @@ class PythonSender:
 
 
 class NativeSender:
-    """It holds the interpreter's lock meanwhile: nothing can move the tables from under it, and between two
-    slices there is a look at the clock every ``WRITES_PER_LOOK`` places. Raises ``OSError`` where the library
-    can't be loaded."""
+    """It holds the interpreter's lock meanwhile, so nothing can move the tables from under it; the clock is
+    looked at every ``WRITES_PER_LOOK`` places, so that isn't long. Raises ``OSError`` where the library can't
+    be loaded."""
 
     name = "native"
 

@@ -12,7 +12,6 @@ import pytest
 from liveserver.edge import senders
 from liveserver.edge.descriptors import DESCRIPTORS, NO_FD, NO_SLOT, Descriptors
 from liveserver.edge.senders import WRITES_PER_LOOK, NoNativeSenderError, Sender, sender
-from liveserver.native import build
 
 LONG_S = 60.0  # no slice is that long: it ends by what there is to do
 FRAME = bytes(range(256)) * 4  # zeros among them
@@ -176,48 +175,3 @@ def test_slots_are_used_again_and_the_first_is_nobodys() -> None:
     assert table.fds[one] == NO_FD
     assert table.take() == one and table.take() not in (one, other, NO_SLOT)
     assert table.fds[NO_SLOT] == NO_FD
-
-
-# -- building it ---------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def source(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    copy = tmp_path / "send_frame.c"
-    copy.write_bytes(build.SOURCE.read_bytes())
-    monkeypatch.setattr(build, "SOURCE", copy)
-    return copy
-
-
-def needs_a_compiler() -> None:
-    try:
-        build.built()
-    except build.NotBuiltError as error:
-        pytest.skip(str(error))
-
-
-def test_it_is_built_once_and_anew_when_the_source_changes(source: Path) -> None:
-    needs_a_compiler()
-    first = build.built()
-    first_ns = first.stat().st_mtime_ns
-    assert build.built() == first and first.stat().st_mtime_ns == first_ns
-    source.write_text(source.read_text() + "/* more */\n")
-    second = build.built()
-    assert second != first and sorted(source.parent.glob("*.so")) == [second]
-
-
-def test_what_cannot_be_compiled_says_so_and_leaves_nothing(source: Path) -> None:
-    needs_a_compiler()
-    (library,) = source.parent.glob("*.so")
-    source.write_text("this is no C\n")
-    with pytest.raises(build.NotBuiltError, match="could not compile"):
-        build.built()
-    assert sorted(source.parent.iterdir()) == sorted([library, source])
-
-
-def test_without_a_compiler_it_says_which_were_looked_for(
-    source: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(build.NotBuiltError, match="no C compiler on PATH"):
-        build.built()

@@ -24,8 +24,9 @@ READ_BYTES = 65_536
 class PairTransport:
     """Of a transport, what ``Socket`` asks for: it keeps what the kernel doesn't take, and says so."""
 
-    def __init__(self, kernel: socket.socket) -> None:
+    def __init__(self, kernel: socket.socket, encrypts: bool) -> None:
         self.kernel = kernel
+        self.encrypts = encrypts
         self.protocol: Socket
         self.unsent = bytearray()
         self.closing = False
@@ -57,6 +58,8 @@ class PairTransport:
         self.closing = True
 
     def get_extra_info(self, name: str) -> object:
+        if name == "ssl_object":
+            return object() if self.encrypts else None
         return self.kernel if name == "socket" else None
 
     def get_write_buffer_size(self) -> int:
@@ -66,13 +69,13 @@ class PairTransport:
 class Viewer:
     """A seat, its socket, and what its peer has read."""
 
-    def __init__(self, room: Room, owed: bytes) -> None:
+    def __init__(self, room: Room, owed: bytes, encrypted: bool) -> None:
         self.room = room
         kernel, self.peer = socket.socketpair()
         kernel.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BYTES)
         for one in (kernel, self.peer):
             one.setblocking(False)
-        self.transport = PairTransport(kernel)
+        self.transport = PairTransport(kernel, encrypted)
         self.socket = Socket(
             cast(asyncio.Transport, self.transport),
             room,
@@ -127,9 +130,9 @@ class Room:
         self.keepalive = Keepalive(ManualClock())
         self.viewers: list[Viewer] = []
 
-    def join(self, owed: bytes = b"") -> Viewer:
-        """``owed``: what he was sent before."""
-        viewer = Viewer(self, owed)
+    def join(self, owed: bytes = b"", *, encrypted: bool = False) -> Viewer:
+        """``owed``: what he was sent before. ``encrypted``: by his transport, or so it says."""
+        viewer = Viewer(self, owed, encrypted)
         self.viewers.append(viewer)
         return viewer
 

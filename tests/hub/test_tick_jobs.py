@@ -47,8 +47,8 @@ class Night:
         self.told: list[Counts] = []
         self.since: dict[Viewer, int] = {}  # the first tick that is for him
 
-    def join(self, owed: bytes = b"") -> Viewer:
-        viewer = self.room.join(owed)
+    def join(self, owed: bytes = b"", *, encrypted: bool = False) -> Viewer:
+        viewer = self.room.join(owed, encrypted=encrypted)
         self.since[viewer] = self.tick + 1
         return viewer
 
@@ -231,6 +231,18 @@ def test_who_is_full_when_he_comes_gets_nothing_until_he_has_read(choice: Choice
         it.finish()
         slow.read()
         assert it.ticks_of(slow) == [200] * 5 + [2]
+
+
+def test_what_a_transport_encrypts_goes_by_it(choice: Choice) -> None:
+    with night(choice) as it:
+        plain, encrypted = it.join(), it.join(encrypted=True)
+        assert plain.socket.fd >= 0 > encrypted.socket.fd
+        it.begin()
+        it.finish()
+        for viewer in (plain, encrypted):
+            viewer.read()
+            assert it.ticks_of(viewer) == [1]
+        assert it.told == [Counts(2, 2, 0, 0)]
 
 
 def test_an_owner_that_fails_at_the_end_keeps_the_slot_from_others(
