@@ -4,7 +4,7 @@ A connection takes a slot when it first shows its descriptor, and gives it back 
 any more. In between the slot says where a frame may be written now, or ``NO_FD``: while something waits in
 the transport's buffer, and from the moment the connection is closed, for its number may soon be a stranger's.
 
-The table is as long as there ever were such connections at a time: four bytes each.
+The table is as long as there ever were such connections at a time, and eight bytes for each.
 """
 
 from __future__ import annotations
@@ -17,25 +17,38 @@ NO_SLOT: Final = 0  # always ``NO_FD``: of who shows none, and of an empty place
 
 
 class Descriptors:
-    """``fds``: by slot. Whoever keeps its address must take it anew after each ``take``."""
+    """``fds``: by slot, where may be written now. Whoever keeps its address must take it anew after each
+    ``take``."""
 
-    __slots__ = ("_free", "fds")
+    __slots__ = ("_free", "_own", "fds")
 
     def __init__(self) -> None:
         self.fds = array("i", [NO_FD])
+        self._own = array("i", [NO_FD])  # by slot: what it says when it is shown
         self._free: list[int] = []
 
-    def take(self) -> int:
-        """A slot that nobody has, saying ``NO_FD``."""
+    def take(self, fd: int) -> int:
+        """A slot that nobody else has, not shown yet."""
         if self._free:
-            return self._free.pop()
-        self.fds.append(NO_FD)
-        return len(self.fds) - 1
+            slot = self._free.pop()
+        else:
+            slot = len(self.fds)
+            self.fds.append(NO_FD)
+            self._own.append(NO_FD)
+        self._own[slot] = fd
+        return slot
+
+    def show(self, slot: int) -> None:
+        """Nothing waits there, and it is open. ``NO_SLOT`` stays what it is here, as in the other two."""
+        self.fds[slot] = self._own[slot]
+
+    def hide(self, slot: int) -> None:
+        self.fds[slot] = NO_FD
 
     def give_back(self, slot: int) -> None:
-        """Once nothing refers to it. ``NO_SLOT`` is nobody's, and giving it back does nothing."""
+        """Once nothing refers to it."""
         if slot != NO_SLOT:
-            self.fds[slot] = NO_FD
+            self.fds[slot] = self._own[slot] = NO_FD
             self._free.append(slot)
 
 

@@ -23,7 +23,7 @@ import termios
 from collections.abc import Callable
 from typing import Any
 
-from liveserver.edge.descriptors import DESCRIPTORS, NO_FD, NO_SLOT
+from liveserver.edge.descriptors import DESCRIPTORS, NO_SLOT
 from liveserver.edge.frames import BrokenRuleError, Closing, FrameReader, Ping
 from liveserver.edge.keepalive import Keepalive
 from liveserver.edge.owner import SocketOwner
@@ -65,7 +65,6 @@ class Socket(asyncio.Protocol):
     __slots__ = (
         "_connections",
         "_corked",
-        "_fd",
         "_gone",
         "_keepalive",
         "_owed_pong",
@@ -109,7 +108,6 @@ class Socket(asyncio.Protocol):
         self.paused = False
         self.closed = False
         self.slot = NO_SLOT
-        self._fd = NO_FD
         self.close_code = 0  # of the close decided first; 0: none yet
         self.heard_ms = keepalive.now_ms  # of the last bytes from the peer, as the keepalive's beat has it
         self.pinged_ms = 0
@@ -182,10 +180,9 @@ class Socket(asyncio.Protocol):
             return
         kernel = self._transport.get_extra_info("socket")
         if kernel is not None and self._transport.get_extra_info("ssl_object") is None:
-            self._fd = kernel.fileno()
-            self.slot = DESCRIPTORS.take()
+            self.slot = DESCRIPTORS.take(kernel.fileno())
             if not self.paused:
-                DESCRIPTORS.fds[self.slot] = self._fd
+                DESCRIPTORS.show(self.slot)
 
     def unsent_bytes(self) -> int:
         """What was written and has not reached the peer: in our buffer, and in the kernel's if it tells."""
@@ -223,7 +220,7 @@ class Socket(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self.paused = True
-        DESCRIPTORS.fds[self.slot] = NO_FD
+        DESCRIPTORS.hide(self.slot)
         self._keepalive.paused(self)
         if not self.closed:
             self._tell(self._owner.paused)
@@ -232,7 +229,7 @@ class Socket(asyncio.Protocol):
         self.paused = False
         self._keepalive.drained(self)
         if not self.closed:
-            DESCRIPTORS.fds[self.slot] = self._fd  # of who has no slot, that is ``NO_FD`` too
+            DESCRIPTORS.show(self.slot)
             pong, self._owed_pong = self._owed_pong, b""
             self.write(pong)  # writing nothing is nothing
             if not self.paused:
@@ -248,7 +245,7 @@ class Socket(asyncio.Protocol):
         except Exception:
             log.exception("the owner failed on a closed socket")  # who knows what refers to the slot still
         else:
-            slot, self.slot, self._fd = self.slot, NO_SLOT, NO_FD
+            slot, self.slot = self.slot, NO_SLOT
             DESCRIPTORS.give_back(slot)
 
     def shutdown(self) -> None:
@@ -266,7 +263,7 @@ class Socket(asyncio.Protocol):
             self.closed = True
             self.close_code = int(code)
             self.write = _dropped
-            DESCRIPTORS.fds[self.slot] = NO_FD
+            DESCRIPTORS.hide(self.slot)
             self._keepalive.closing(self)
 
     def _tell(self, report: Callable[[Socket], None]) -> None:

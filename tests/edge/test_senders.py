@@ -38,8 +38,8 @@ class Peers:
             here, there = socket.socketpair()
             here.setblocking(False)
             there.setblocking(False)
-            slot = DESCRIPTORS.take()
-            DESCRIPTORS.fds[slot] = here.fileno()
+            slot = DESCRIPTORS.take(here.fileno())
+            DESCRIPTORS.show(slot)
             self.slots.append(slot)
             self._here.append(here)
             self.there.append(there)
@@ -101,7 +101,7 @@ def test_who_takes_nothing_or_has_nothing_is_odd(either: Sender, peers: Peers) -
     peers.add(6)
     peers.fill(1)
     peers.there[2].close()
-    DESCRIPTORS.fds[peers.slots[3]] = NO_FD
+    DESCRIPTORS.hide(peers.slots[3])
     peers.slots[4] = NO_SLOT
     assert sent(either, peers.slots, 0, 6) == [(1, 0), (2, 0), (3, 0), (4, 0)]
     assert peers.heard(0) == peers.heard(5) == FRAME
@@ -112,8 +112,8 @@ def test_a_frame_that_is_taken_in_part_is_odd_with_what_was_taken(either: Sender
     here, there = socket.socketpair()
     here.setblocking(False)
     here.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
-    slot = DESCRIPTORS.take()
-    DESCRIPTORS.fds[slot] = here.fileno()
+    slot = DESCRIPTORS.take(here.fileno())
+    DESCRIPTORS.show(slot)
     with here, there:
         frame = bytes(range(250)) * 80
         reached, odd = either.send(array("i", [slot]), 0, 1, frame, LONG_S)
@@ -167,11 +167,19 @@ def test_a_library_that_is_none_is_as_good_as_missing(
 
 def test_slots_are_used_again_and_the_first_is_nobodys() -> None:
     table = Descriptors()
-    one, other = table.take(), table.take()
+    one, other = table.take(7), table.take(8)
     assert len({one, other, NO_SLOT}) == 3
-    table.fds[one] = 7
+    assert list(table.fds) == [NO_FD] * 3, "taken is not shown yet"
+    table.show(one)
+    table.show(other)
+    assert (table.fds[one], table.fds[other]) == (7, 8)
     table.give_back(one)
-    table.give_back(NO_SLOT)
-    assert table.fds[one] == NO_FD
-    assert table.take() == one and table.take() not in (one, other, NO_SLOT)
-    assert table.fds[NO_SLOT] == NO_FD
+    assert (table.fds[one], table.fds[other]) == (NO_FD, 8)
+    table.show(one)
+    assert table.fds[one] == NO_FD, "it has no owner"
+    for do in (table.show, table.hide, table.give_back):
+        do(NO_SLOT)
+    assert table.take(9) == one and table.take(10) not in (one, other, NO_SLOT)
+    table.show(one)
+    table.hide(other)
+    assert (table.fds[NO_SLOT], table.fds[one], table.fds[other]) == (NO_FD, 9, NO_FD)
