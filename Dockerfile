@@ -1,7 +1,8 @@
 # The server with its private Valkey inside. Slim Debian, not Alpine: the packaged Valkey needs glibc.
 FROM python:3.11-slim-bookworm AS build
 WORKDIR /src
-COPY pyproject.toml constraints.txt README.md LICENSE ./
+RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev  # for the native sender
+COPY pyproject.toml hatch_build.py constraints.txt README.md LICENSE ./
 COPY protocol protocol
 COPY liveserver liveserver
 COPY loadtest loadtest

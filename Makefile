@@ -20,9 +20,10 @@ locust: $(VENV)/.locust  ## a locust audience for a server that runs; its web pa
 	@$(BIN)/locust -f loadtest/locust/locustfile.py $(ARGS)
 
 test: $(VENV)/.test  ## every test, against a real Valkey, real sockets and a real browser; ARGS="-k stock"
+	@scripts/need gcc gcc libc6-dev  # for the native sender, and a disk that can be held, in tests/faults
+	@$(BIN)/python -m liveserver.native
 	@scripts/need chromium chromium fonts-noto-cjk
 	@scripts/need libatomic.so.1 libatomic1  # playwright's driver is linked with it
-	@scripts/need gcc gcc libc6-dev  # a disk that can be held, for tests/faults
 	$(BIN)/pytest $(ARGS)
 
 faults: $(VENV)/.test  ## the stock counter's faults at length: more rounds, more seeds; ARGS="-k linear"
@@ -52,9 +53,10 @@ clean:  ## take away the environment and caches
 $(VENV)/bin/pip:
 	@scripts/venv $(PYTHON) $(VENV)
 
-$(VENV)/.demo: $(VENV)/bin/pip pyproject.toml constraints.txt
+$(VENV)/.demo: $(VENV)/bin/pip pyproject.toml constraints.txt hatch_build.py liveserver/native/send_frame.c
 	@echo "installing liveserver into $(VENV) …"
 	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[server,load]'
+	@$(BIN)/python -m liveserver.native
 	@touch $@
 
 $(VENV)/.locust: $(VENV)/.demo

@@ -10,6 +10,8 @@ from pathlib import Path
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from liveserver.edge.senders import Choice
+from liveserver.edge.senders import sender as chosen_sender
 from liveserver.stock.durability import REPLICA_WAIT_MS
 from liveserver.stock.port import Durability
 
@@ -54,6 +56,7 @@ class Settings(BaseSettings):
     purchase_deadline_ms: int = Field(default=300, ge=10)  # then the answer is ``pending``
     keepalive_ms: int = Field(default=25_000, ge=1_000)
     drain_seconds: float = Field(default=10.0, ge=1, le=600)  # from being told to end to having ended
+    sender: Choice = "auto"  # of ticks' frames; auto: the native one where it was built, else Python's
     log_json: bool = False
     log_level: str = "info"
 
@@ -63,6 +66,12 @@ class Settings(BaseSettings):
         for network in networks:
             ip_network(network)
         return networks
+
+    @field_validator("sender")
+    @classmethod
+    def _is_there(cls, choice: Choice) -> Choice:
+        chosen_sender(choice)
+        return choice
 
     @property
     def journal_folder(self) -> Path | None:

@@ -14,6 +14,7 @@ ROOT = Path(__file__).parent.parent
 LAYERS = [
     "protocol",
     "liveserver.core",
+    "liveserver.native",
     "liveserver.valkey",
     "liveserver.stock",
     "liveserver.orders",

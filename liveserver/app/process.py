@@ -23,6 +23,7 @@ from liveserver.edge.handshake import Rules
 from liveserver.edge.http import http_app
 from liveserver.edge.keepalive import Keepalive
 from liveserver.edge.metrics import Metrics
+from liveserver.edge.senders import sender as chosen_sender
 from liveserver.edge.server import serve
 from liveserver.edge.siblings import Post, Siblings
 from liveserver.edge.tokens import Tokens
@@ -102,7 +103,7 @@ async def running(
         stack.push_async_callback(tasks.stop)
         people = People()
         law = Conservation()
-        broadcaster = Broadcaster(asyncio.get_running_loop())
+        broadcaster = Broadcaster(asyncio.get_running_loop(), chosen_sender(settings.sender))
         store = ValkeyRoomStore(calls, on_server_time=steered.observe)
         stock_calls = call_client(where.url)  # their own: what rooms do takes no connection from a purchase
         stack.push_async_callback(stock_calls.aclose)
@@ -195,7 +196,16 @@ async def running(
         )
         load = Load(clock, rooms, gate)
         metrics = Metrics()
-        register(metrics, gate=gate, rooms=rooms, desk=desk, law=law, relay=relay, tasks=tasks)
+        register(
+            metrics,
+            gate=gate,
+            rooms=rooms,
+            desk=desk,
+            law=law,
+            relay=relay,
+            tasks=tasks,
+            broadcaster=broadcaster,
+        )
         register_load(metrics, load, rooms)
         register_standstills(metrics, stack.enter_context(Standstills()))
         if journal is not None:
@@ -242,6 +252,7 @@ async def running(
             process=process,
             store=facts.product,
             durability=promise.offered_by(facts).value,
+            sender=broadcaster.sender.name,
         )
         yield Running(serving, where, tokens, clock, process)
 

@@ -12,6 +12,7 @@ from liveserver.cli.demo import demo
 from liveserver.cli.serve import serve
 from liveserver.cli.token import token
 from liveserver.cli.watch import watch
+from liveserver.edge.senders import sender
 
 app = typer.Typer(
     name="liveserver",
@@ -30,11 +31,12 @@ def _root() -> None:
 
 @app.command()
 def version() -> None:
-    """Print the version.
+    """Print the version, and by which sender a server started here would write to its audience.
 
     Example:  liveserver version
     """
-    typer.echo(f"liveserver {liveserver.__version__} (Python {platform.python_version()})")
+    name = sender().name
+    typer.echo(f"liveserver {liveserver.__version__} (Python {platform.python_version()}, {name} sender)")
 
 
 for command in (serve, demo, token, watch):

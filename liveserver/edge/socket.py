@@ -23,6 +23,7 @@ import termios
 from collections.abc import Callable
 from typing import Any
 
+from liveserver.edge.descriptors import DESCRIPTORS, NO_SLOT
 from liveserver.edge.frames import BrokenRuleError, Closing, FrameReader, Ping
 from liveserver.edge.keepalive import Keepalive
 from liveserver.edge.owner import SocketOwner
@@ -31,7 +32,6 @@ from protocol.close import Close
 from protocol.codec import Codec
 from protocol.errors import NotOurs
 
-NO_FD = -1
 CORKED_BYTES_MAX = 16 * 1024  # of one frame: a larger one is shared, and joining it would copy it
 CORKED_MAX = 16  # frames of ours that wait for the end of a read: beyond, whether he reads shows too late
 
@@ -56,15 +56,15 @@ class Socket(asyncio.Protocol):
     ``write(frame)`` is the transport's own ``write``: the bytes of one complete frame, in order, never
     blocking. It may call ``owner.paused`` before it returns.
 
-    ``fd`` is the connection's file descriptor, once ``show_fd`` was called, while nothing waits in the
-    transport's buffer and the socket is open; else ``NO_FD``. Who has one frame for a crowd may ``os.write``
-    it there, at once; what the kernel didn't take of it must go to ``write``, before anything else does.
+    ``slot`` is this connection's place in ``DESCRIPTORS``, from ``show_fd`` until the owner was told
+    ``closed``; else ``NO_SLOT``. There, and in ``fd``, is its file descriptor while nothing waits in the
+    transport's buffer and the socket is open; else ``NO_FD``. Who has one frame for a crowd may write it
+    there, at once; what the kernel didn't take of it must go to ``write``, before anything else does.
     """
 
     __slots__ = (
         "_connections",
         "_corked",
-        "_fd",
         "_gone",
         "_keepalive",
         "_owed_pong",
@@ -78,11 +78,11 @@ class Socket(asyncio.Protocol):
         "closed",
         "codec",
         "deflate",
-        "fd",
         "heard_ms",
         "paused",
         "pinged_ms",
         "session",
+        "slot",
         "write",
     )
 
@@ -107,7 +107,7 @@ class Socket(asyncio.Protocol):
         self.session: object | None = None
         self.paused = False
         self.closed = False
-        self.fd = self._fd = NO_FD
+        self.slot = NO_SLOT
         self.close_code = 0  # of the close decided first; 0: none yet
         self.heard_ms = keepalive.now_ms  # of the last bytes from the peer, as the keepalive's beat has it
         self.pinged_ms = 0
@@ -169,13 +169,20 @@ class Socket(asyncio.Protocol):
         self._ended(code)
         self._transport.abort()
 
+    @property
+    def fd(self) -> int:
+        return DESCRIPTORS.fds[self.slot]
+
     def show_fd(self) -> None:
-        """From now on ``fd`` is told. Not from the start: an idle connection needn't have what it costs."""
+        """From now on ``fd`` is told. Not from the start: an idle connection needn't have what it costs. One
+        whose bytes the transport encrypts shows none."""
+        if self.slot != NO_SLOT or self.closed:
+            return
         kernel = self._transport.get_extra_info("socket")
-        if kernel is not None and not self.closed:
-            self._fd = kernel.fileno()
+        if kernel is not None and self._transport.get_extra_info("ssl_object") is None:
+            self.slot = DESCRIPTORS.take(kernel.fileno())
             if not self.paused:
-                self.fd = self._fd
+                DESCRIPTORS.show(self.slot)
 
     def unsent_bytes(self) -> int:
         """What was written and has not reached the peer: in our buffer, and in the kernel's if it tells."""
@@ -213,7 +220,7 @@ class Socket(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self.paused = True
-        self.fd = NO_FD
+        DESCRIPTORS.hide(self.slot)
         self._keepalive.paused(self)
         if not self.closed:
             self._tell(self._owner.paused)
@@ -222,7 +229,7 @@ class Socket(asyncio.Protocol):
         self.paused = False
         self._keepalive.drained(self)
         if not self.closed:
-            self.fd = self._fd
+            DESCRIPTORS.show(self.slot)
             pong, self._owed_pong = self._owed_pong, b""
             self.write(pong)  # writing nothing is nothing
             if not self.paused:
@@ -236,7 +243,10 @@ class Socket(asyncio.Protocol):
         try:
             self._owner.closed(self, self.close_code)
         except Exception:
-            log.exception("the owner failed on a closed socket")
+            log.exception("the owner failed on a closed socket")  # who knows what refers to the slot still
+        else:
+            slot, self.slot = self.slot, NO_SLOT
+            DESCRIPTORS.give_back(slot)
 
     def shutdown(self) -> None:
         """The server stops (uvicorn calls this on each of its connections)."""
@@ -253,7 +263,7 @@ class Socket(asyncio.Protocol):
             self.closed = True
             self.close_code = int(code)
             self.write = _dropped
-            self.fd = NO_FD
+            DESCRIPTORS.hide(self.slot)
             self._keepalive.closing(self)
 
     def _tell(self, report: Callable[[Socket], None]) -> None:

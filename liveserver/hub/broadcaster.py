@@ -3,27 +3,28 @@
 Critical broadcasts go before ticks' frames; within a lane the rooms take turns, a slice each. Between two
 slices the loop reads its sockets, so a buyer's reply never waits behind a danmaku frame.
 
-A tick's frame goes from here to the kernel. Measured: the transport's own ``write`` costs 1.2 times a C loop
-of ``send()`` over 2,000 sockets, ``os.write`` 1.09.
+A tick's frame goes from here to the kernel, by a ``Sender``; only whom it could not serve is looked at one by
+one. Measured: the transport's own ``write`` costs 1.2 times a C loop of ``send()`` over 2,000 sockets.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 from collections import deque
 from collections.abc import Callable
 from time import perf_counter
 from typing import Protocol
 
-from .encoded import Encoded, Variant
-from .seats import Seat, SeatState
+from liveserver.edge.senders import WRITES_PER_LOOK, PythonSender, Sender
+
+from .encoded import Encoded
+from .seats import Captured, Seat
 
 SLICE_S = 0.002
 TICK_SLICE_S = 0.0005  # of what is in no hurry: comments and receipts
 # Measured: slices by time keep the loop's lag near their length at any audience; see ARCHITECTURE.md.
 RESTS = 4  # turns of the loop between two slices; Measured: see ARCHITECTURE.md
-WRITES_PER_LOOK = 32  # between two looks at the clock
+SENDER: Sender = PythonSender()  # where none is given
 
 
 class Job(Protocol):
@@ -35,7 +36,10 @@ class Job(Protocol):
 
 
 class Broadcaster:
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    """``sender``: by which ticks' frames leave."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, sender: Sender | None = None) -> None:
+        self.sender = sender or SENDER
         self._loop = loop
         self._critical: deque[Job] = deque()
         self._ticks: deque[Job] = deque()
@@ -82,22 +86,23 @@ class Written(Protocol):
 class TickJob:
     """One tick's frame to everybody who was listed when it was composed."""
 
-    def __init__(self, encoded: Encoded, captured: list[tuple[Variant, list[Seat]]], done: Written) -> None:
-        self._parts = [(encoded.bytes_for(variant), seats) for variant, seats in captured]
+    def __init__(self, encoded: Encoded, captured: list[Captured], done: Written, sender: Sender) -> None:
+        self._parts = [(encoded.bytes_for(one.table.variant), one) for one in captured]
         self._done = done
-        self._captured = sum(len(seats) for _, seats in captured)
+        self._sender = sender
+        self._captured = sum(one.count for one in captured)
         self._at = 0
-        self._written = self._paused = self._closed = 0
+        self._written = self._paused = 0
+        self._closed = sum(one.count - one.end for one in captured)  # empty places are none of them
 
     def write(self, until_s: float) -> bool:
         while self._parts:
-            frame, seats = self._parts[-1]
-            if self._at >= len(seats):
+            frame, part = self._parts[-1]
+            if self._at >= part.end:
                 self._parts.pop()
                 self._at = 0
                 continue
-            self._write_some(frame, seats[self._at : self._at + WRITES_PER_LOOK])
-            self._at += WRITES_PER_LOOK
+            self._write_some(frame, part, until_s - perf_counter())
             if perf_counter() >= until_s:
                 break
         else:
@@ -107,22 +112,23 @@ class TickJob:
             return True
         return False
 
-    def _write_some(self, frame: bytes, seats: list[Seat]) -> None:
-        size, write = len(frame), os.write
-        for seat in seats:
-            if not seat.state:
-                try:
-                    taken = write(seat.writer.fd, frame)
-                except OSError:  # full, or broken, or it has no fd: the transport knows what to do
-                    taken = 0
-                if taken != size:
-                    seat.writer.write(frame[taken:])
-                self._written += 1
-            elif seat.state is SeatState.PAUSED:
-                seat.missed = True
-                self._paused += 1
-            else:
-                self._closed += 1
+    def _write_some(self, frame: bytes, part: Captured, seconds: float) -> None:
+        reached, odd = self._sender.send(part.table.slots, self._at, part.end, frame, seconds)
+        self._written += reached - self._at - len(odd)
+        self._at = reached
+        for place, taken in odd:
+            self._one(part.table.seats[place], frame, taken)
+
+    def _one(self, seat: Seat | None, frame: bytes, taken: int) -> None:
+        """Whom the kernel took ``taken`` bytes for, and not the whole frame."""
+        if seat is None:
+            self._closed += 1
+        elif taken or not seat.state:  # full, broken, or it shows none: the transport knows what to do
+            seat.writer.write(frame[taken:])
+            self._written += 1
+        else:
+            seat.missed = True
+            self._paused += 1
 
 
 class CriticalJob:

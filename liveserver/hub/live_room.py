@@ -331,7 +331,7 @@ class LiveRoom:
             self._after_broadcast()
 
         captured = self.seats.captured()
-        return TickJob(Encoded(frame), captured, done) if captured else None
+        return TickJob(Encoded(frame), captured, done, self.broadcaster.sender) if captured else None
 
     def _after_broadcast(self) -> None:
         self._tick.finished(self.clock.now_ms())

@@ -7,6 +7,7 @@ from liveserver.edge.metrics import Labelled, Metrics
 from liveserver.stock.journal_files import JournalFiles
 from liveserver.store.relay import ValkeyRelay
 
+from .broadcaster import Broadcaster
 from .gate import Gate
 from .load import Load
 from .rooms import Rooms
@@ -24,6 +25,7 @@ def register(
     law: Conservation,
     relay: ValkeyRelay,
     tasks: Tasks,
+    broadcaster: Broadcaster,
 ) -> None:
     """The hub's readings. Those of the conservation law stand together, so that one scrape shows that it
     holds: danmaku offered = written + merged + sampled + paused + closed, and the other two likewise."""
@@ -33,6 +35,12 @@ def register(
     )
     metrics.gauge("rooms", "Rooms this process holds.", lambda: len(rooms.all()))
     metrics.gauge("seats", "Sessions in rooms.", lambda: sum(len(live.seats) for live in rooms.all()))
+    metrics.gauge(
+        "sender",
+        "By which sender ticks' frames leave.",
+        lambda: {broadcaster.sender.name: 1},
+        label="kind",
+    )
     metrics.gauge("store_up", "Did the store answer the last beats?", lambda: int(rooms.beats.store_answers))
     metrics.counter(
         "danmaku_units", "Conservation law, (danmaku, session) pairs.", lambda: _danmaku(law), label="fate"

@@ -8,6 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+import typer
+
+from liveserver.cli.settings import settings
+from liveserver.edge import senders
+
 SECONDS_MAX = 60
 
 
@@ -75,3 +81,20 @@ def test_a_durability_that_cannot_be_kept_is_refused(tmp_path: Path) -> None:
     assert refused.returncode == 1
     assert "cannot serve: durability replicated can't be kept: 0 of 1 replicas" in refused.stderr
     assert "Connect replicas" in refused.stderr
+
+
+def test_a_native_sender_that_is_not_built_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(senders, "library", lambda: tmp_path / "none.so")
+    assert settings().sender == "auto"
+    with pytest.raises(typer.Exit) as refused:
+        settings(sender="native")
+    said = capsys.readouterr().err
+    assert refused.value.exit_code == 2
+    assert said.startswith("LIVESERVER_SENDER: ") and "python -m liveserver.native" in said and "auto" in said
+
+
+def test_a_sender_that_is_none_is_refused(tmp_path: Path) -> None:
+    refused = serve("--port", "0", "--data-dir", str(tmp_path), LIVESERVER_SENDER="fastest")
+    assert refused.returncode == 2 and "LIVESERVER_SENDER" in refused.stderr and "'native'" in refused.stderr

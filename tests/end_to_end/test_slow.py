@@ -7,6 +7,7 @@ import socket
 import urllib.request
 from typing import Any
 
+import pytest
 from websockets.asyncio.client import connect
 
 from liveserver.app import Running
@@ -16,6 +17,7 @@ from protocol.frames import Frame
 from protocol.replies import Done, Pong, Receipt
 from protocol.types import ItemDraft
 
+from .conftest import StartServer
 from .raw import Raw
 from .shop import list_oil, open_oil_sale
 
@@ -55,6 +57,18 @@ def scrape(http_url: str) -> dict[str, float]:
     return {
         name: float(value) for name, _, value in (line.rpartition(" ") for line in lines if line[0] != "#")
     }
+
+
+@pytest.fixture(params=["python", "native"])
+async def server(request: pytest.FixtureRequest, start_server: StartServer) -> Running:
+    """With either sender."""
+    try:
+        started = await start_server(sender=request.param)
+    except ValueError as error:
+        pytest.skip(str(error))
+    scraped = await asyncio.to_thread(scrape, started.http_url)
+    assert scraped[f'liveserver_sender{{kind="{request.param}"}}'] == 1
+    return started
 
 
 async def hear(lazy: Any) -> Downward:

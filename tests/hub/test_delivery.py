@@ -17,7 +17,7 @@ from liveserver.commands.session import Session
 from liveserver.core.conservation import Conservation
 from liveserver.core.limits import SessionRates
 from liveserver.core.rate import SessionLimits
-from liveserver.edge.socket import NO_FD
+from liveserver.edge.descriptors import NO_SLOT
 from liveserver.hub import broadcaster as b
 from liveserver.hub import chunks
 from liveserver.hub.delivery import NOWHERE
@@ -37,6 +37,7 @@ from tests.clock import ManualClock
 from tests.edge.peers import eventually
 from tests.hub.test_broadcaster import EndlessTime
 
+pytestmark = pytest.mark.usefixtures("either_sender")
 EPOCH = 7
 ROOM = "r"
 
@@ -66,7 +67,7 @@ class Log:
 class Viewer:
     """A seat and the mirror behind it."""
 
-    fd = NO_FD
+    slot = NO_SLOT
 
     def __init__(self) -> None:
         self.mirror = Mirror(ROOM)

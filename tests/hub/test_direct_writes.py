@@ -12,11 +12,12 @@ from starlette.applications import Starlette
 from liveserver.commands.session import Session
 from liveserver.core.limits import SessionRates
 from liveserver.core.rate import SessionLimits
+from liveserver.edge.descriptors import NO_FD
 from liveserver.edge.server import Serving, serve
-from liveserver.edge.socket import NO_FD, Socket
+from liveserver.edge.socket import Socket
 from liveserver.hub.broadcaster import Broadcaster, TickJob
 from liveserver.hub.encoded import Encoded, Variant
-from liveserver.hub.seats import Seat, SeatState
+from liveserver.hub.seats import Seat, Seats, SeatState
 from protocol.close import Close
 from protocol.codec import JSON
 from protocol.frames import DanmakuBlock, Frame
@@ -24,6 +25,7 @@ from protocol.types import Danmaku
 from tests.clock import ManualClock
 from tests.edge.peers import TEXT, Raw, Recorder, eventually
 
+pytestmark = pytest.mark.usefixtures("either_sender")
 PLAIN = Variant(JSON, False)
 RECEIVE_BYTES = 4_096
 TICKS_MAX = 2_000
@@ -43,6 +45,7 @@ class Hall:
         self.owner = owner
         self.caster = Broadcaster(asyncio.get_running_loop())
         self.places: list[Place] = []
+        self.seats = Seats()
         self.sums: dict[str, int] = {"captured": 0, "written": 0, "paused": 0, "closed": 0}
         self.frames: list[bytes] = []
 
@@ -55,6 +58,7 @@ class Hall:
         session = Session("s", SessionLimits(SessionRates()), lambda _: None)
         place = Place(raw, socket, Seat(session, socket, PLAIN, 0))
         self.places.append(place)
+        self.seats.add(place.seat)
         return place
 
     async def tick(self) -> None:
@@ -73,7 +77,7 @@ class Hall:
         for place in self.places:
             if place.socket.paused and not place.seat.state:
                 place.seat.state = SeatState.PAUSED  # as the gate does
-        self.caster.submit_tick(TickJob(encoded, [(PLAIN, [place.seat for place in self.places])], told))
+        self.caster.submit_tick(TickJob(encoded, self.seats.captured(), told, self.caster.sender))
         await done.wait()
 
 

@@ -15,7 +15,7 @@ from liveserver.core.conservation import Conservation
 from liveserver.core.identity import Identity
 from liveserver.core.limits import SessionRates
 from liveserver.core.rate import SessionLimits
-from liveserver.edge.socket import NO_FD
+from liveserver.edge.descriptors import NO_SLOT
 from liveserver.hub.broadcaster import Broadcaster
 from liveserver.hub.encoded import Variant
 from liveserver.hub.live_room import LiveRoom
@@ -28,13 +28,14 @@ from protocol.commands import Join
 from protocol.types import Danmaku, Role
 from tests.clock import ManualClock
 
+pytestmark = pytest.mark.usefixtures("either_sender")
 NOWHERE = cast(Any, None)  # ports nothing here gets to
 
 
 class Full:
     """A connection that is full after ``room_for`` frames, and tells its seats, as the gate does."""
 
-    fd = NO_FD
+    slot = NO_SLOT
 
     def __init__(self, room_for: int) -> None:
         self.room_for = room_for

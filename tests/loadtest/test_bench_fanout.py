@@ -48,7 +48,14 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
         "--rounds",
         "1",
     ]
-    command += ["--sockets", str(SOCKETS), "--peers", "c,websockets,centrifugo", "--json", str(file)]
+    command += [
+        "--sockets",
+        str(SOCKETS),
+        "--peers",
+        "c,ours_python,websockets,centrifugo",
+        "--json",
+        str(file),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=RUN_S_MAX, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "ratio_to_c" in done.stdout and "NOT COMPARED" in done.stdout
@@ -58,7 +65,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
 @pytest.mark.slow
 def test_every_server_that_is_there_has_its_figures(report: Report) -> None:
     figures = report.figures
-    assert set(figures["peers"]) == {"c", "ours", "websockets"}
+    assert set(figures["peers"]) == {"c", "ours", "ours_python", "websockets"}
     for name in figures["peers"]:
         one, low, high = figures["peers"][name], figures["low"]["peers"][name], figures["high"]["peers"][name]
         assert 0 < one["frame_us"] < 10_000
@@ -67,6 +74,7 @@ def test_every_server_that_is_there_has_its_figures(report: Report) -> None:
         assert 0 < one["frame_p50_ms"] <= one["frame_p99_ms"]
     assert figures["peers"]["c"]["ratio_to_c"] == 1
     assert figures["ratio_to_c"] == figures["peers"]["ours"]["ratio_to_c"]
+    assert figures["ratio_to_python"] > 0
     assert "ratio_to_bun" not in figures  # it was not asked for
 
 

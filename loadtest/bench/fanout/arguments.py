@@ -6,7 +6,7 @@ import argparse
 from typing import Final
 
 HELP: Final = "one message to everybody: CPU, bytes and delay, beside a C loop and other servers"
-PEERS: Final = ("c", "ours", "bun", "nchan", "ws", "websockets", "nats", "centrifugo")
+PEERS: Final = ("c", "ours", "ours_python", "bun", "nchan", "ws", "websockets", "nats", "centrifugo")
 PARTS: Final = ("frames", "busy", "quiet", "lag")
 SOCKETS_MAX: Final = 19_000
 

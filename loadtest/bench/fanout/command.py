@@ -16,7 +16,8 @@ PROSE: Final = """\
 One process of each server has a core; the sink, which only reads and counts, and whoever speaks have the \
 other. All servers are there at the same time, each with its own sockets, and are measured in turn, round by \
 round; ratios are taken within a round. Ours is the shipped hub: authenticated viewers, lanes, metrics, and \
-its relay to a store whose process is on the other core and not in the figures.
+its relay to a store whose process is on the other core and not in the figures. Ours_python is the same with \
+LIVESERVER_SENDER=python: what the native sender is worth.
 
 Frames: the same text goes to everybody at the same pace, and is one frame to each socket; the server's CPU, \
 less what it uses idle, per frame delivered. With ours that contains the comment's way in, its receipt, its \

@@ -54,6 +54,8 @@ class Findings:
             for other in ("c", "bun"):
                 if other in names:
                     self.figures.put(f"{at}ratio_to_{other}", ratios(cost[name], cost[other]))
+        if "ours_python" in names:
+            self.figures.put(f"{under}ratio_to_python", ratios(cost["ours"], cost["ours_python"]))
         for other, most in (("c", 1.15), ("bun", 1.0)):
             if other in names:
                 rounds = ratios(cost["ours"], cost[other])

@@ -10,6 +10,7 @@ from loadtest.bench.peers.port import Peer
 PEERS: Final[dict[str, Peer]] = {
     "c": floor.start,
     "ours": ours.start,
+    "ours_python": ours.start_in_python,
     "bun": bun.start,
     "nchan": nchan.start,
     "ws": ws.start,

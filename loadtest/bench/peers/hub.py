@@ -1,7 +1,7 @@
 """The shipped server as a process to measure: ``python -m loadtest.bench.peers.hub SETTINGS`` (JSON).
 
-It says ``{"port": N}`` when it listens. Then each line on its input is a number of seconds, for so long it
-watches its loop, and answers how late a timer was. It ends when its input does.
+It says ``{"port": N, "sender": NAME}`` when it listens. Then each line on its input is a number of seconds:
+for so long it watches its loop, and answers how late a timer was. It ends when its input does.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from liveserver.app import running
 from liveserver.cli import collector
 from liveserver.cli.logs import configure_logging
 from liveserver.config import Settings
+from liveserver.edge.senders import sender
 
 LOOK_S: Final = 0.002
 
@@ -26,7 +27,7 @@ async def main(settings: Settings) -> None:
     configure_logging(level="warning")
     async with running(settings) as server:
         collector.settle()
-        _say(port=int(server.http_url.rpartition(":")[2]))
+        _say(port=int(server.http_url.rpartition(":")[2]), sender=sender(settings.sender).name)
         loop = asyncio.get_running_loop()
         while line := await loop.run_in_executor(None, sys.stdin.readline):
             _say(**await _lag(float(line)))

@@ -6,7 +6,7 @@ import secrets
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final
 
 import orjson
@@ -38,8 +38,10 @@ SETTINGS: Final[dict[str, Any]] = {
 
 
 class Ours(Server):
-    def __init__(self, child: Child, port: int, tokens: Tokens, store_url: str, store_pid: int) -> None:
-        super().__init__("ours", liveserver.__version__, child.pid, port)
+    def __init__(
+        self, child: Child, port: int, sender: str, tokens: Tokens, store_url: str, store_pid: int
+    ) -> None:
+        super().__init__("ours", f"{liveserver.__version__}, {sender} sender", child.pid, port)
         self._child = child
         self._tokens = tokens
         self.store_url = store_url
@@ -100,21 +102,29 @@ async def store(core: int) -> AsyncIterator[EmbeddedValkey]:
 
 
 @asynccontextmanager
-async def process(where: Where, embedded: EmbeddedValkey, secret: str) -> AsyncIterator[Ours]:
-    settings = orjson.dumps(SETTINGS | {"redis_url": embedded.url}).decode()
+async def process(where: Where, embedded: EmbeddedValkey, secret: str, **also: Any) -> AsyncIterator[Ours]:
+    """``also``: further settings."""
+    settings = orjson.dumps(SETTINGS | {"redis_url": embedded.url} | also).decode()
     argv = [sys.executable, "-m", "loadtest.bench.peers.hub", settings]
     child = await Child.run(argv, where.core, {"LIVESERVER_SECRET": secret})  # others can't read it there
     try:
-        port = (await child.answer())["port"]
-        yield Ours(child, port, Tokens(TokenConfig(secret=secret)), embedded.url, embedded.pid)
+        said = await child.answer()
+        tokens = Tokens(TokenConfig(secret=secret))
+        yield Ours(child, said["port"], said["sender"], tokens, embedded.url, embedded.pid)
     finally:
         await child.end()
 
 
 @asynccontextmanager
-async def start(where: Where) -> AsyncIterator[Ours]:
+async def start(where: Where, **also: Any) -> AsyncIterator[Ours]:
+    """``also``: further settings."""
     async with (
         store(where.other_core) as embedded,
-        process(where, embedded, secrets.token_urlsafe(48)) as ours,
+        process(where, embedded, secrets.token_urlsafe(48), **also) as ours,
     ):
         yield ours
+
+
+def start_in_python(where: Where) -> AbstractAsyncContextManager[Ours]:
+    """The same, without anything of ours in C."""
+    return start(where, sender="python")
