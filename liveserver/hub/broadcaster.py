@@ -15,10 +15,14 @@ from collections.abc import Callable
 from time import perf_counter
 from typing import Protocol
 
+import structlog
+
 from liveserver.edge.senders import WRITES_PER_LOOK, PythonSender, Sender
 
 from .encoded import Encoded
 from .seats import Captured, Seat
+
+logger = structlog.get_logger(__name__)
 
 SLICE_S = 0.002
 TICK_SLICE_S = 0.0005  # of what is in no hurry: comments and receipts
@@ -31,7 +35,8 @@ class Job(Protocol):
     """A broadcast under way."""
 
     def write(self, until_s: float) -> bool:
-        """Write until ``perf_counter`` says ``until_s``; True when there is nothing left to write."""
+        """Write until ``perf_counter`` says ``until_s``; True when there is nothing left to write. What it
+        raises is logged, and it is called again: it must have gone on by then, past whom it failed at."""
         ...
 
 
@@ -63,7 +68,7 @@ class Broadcaster:
         until_s = perf_counter() + (SLICE_S if self._critical else TICK_SLICE_S)
         while queue := self._critical or self._ticks:
             job = queue.popleft()
-            if not job.write(until_s):
+            if not _written(job, until_s):
                 queue.append(job)
             if perf_counter() >= until_s:
                 break
@@ -79,6 +84,15 @@ class Broadcaster:
             self._turn()
 
 
+def _written(job: Job, until_s: float) -> bool:
+    """A mistake of ours with one viewer is not the room's end."""
+    try:
+        return job.write(until_s)
+    except Exception:
+        logger.exception("broadcast_failed")
+        return False
+
+
 class Written(Protocol):
     def __call__(self, *, captured: int, written: int, paused: int, closed: int) -> None: ...
 
@@ -92,12 +106,14 @@ class TickJob:
         self._sender = sender
         self._captured = sum(one.count for one in captured)
         self._at = 0
+        self._odd: list[tuple[int, int]] = []  # of the part that is written, before ``_at``
         self._written = self._paused = 0
         self._closed = sum(one.count - one.end for one in captured)  # empty places are none of them
 
     def write(self, until_s: float) -> bool:
         while self._parts:
             frame, part = self._parts[-1]
+            self._see_to_odd(frame, part)  # whom a mistake left
             if self._at >= part.end:
                 self._parts.pop()
                 self._at = 0
@@ -105,18 +121,22 @@ class TickJob:
             self._write_some(frame, part, until_s - perf_counter())
             if perf_counter() >= until_s:
                 break
-        else:
-            self._done(
-                captured=self._captured, written=self._written, paused=self._paused, closed=self._closed
-            )
-            return True
-        return False
+        if self._parts:
+            return False
+        done, self._done = self._done, _is_done
+        done(captured=self._captured, written=self._written, paused=self._paused, closed=self._closed)
+        return True
 
     def _write_some(self, frame: bytes, part: Captured, seconds: float) -> None:
         reached, odd = self._sender.send(part.table.slots, self._at, part.end, frame, seconds)
         self._written += reached - self._at - len(odd)
         self._at = reached
-        for place, taken in odd:
+        self._odd.extend(reversed(odd))
+        self._see_to_odd(frame, part)
+
+    def _see_to_odd(self, frame: bytes, part: Captured) -> None:
+        while self._odd:
+            place, taken = self._odd.pop()
             self._one(part.table.seats[place], frame, taken)
 
     def _one(self, seat: Seat | None, frame: bytes, taken: int) -> None:
@@ -144,10 +164,15 @@ class CriticalJob:
     def write(self, until_s: float) -> bool:
         while self._at < len(self._seats):
             for seat in self._seats[self._at : self._at + WRITES_PER_LOOK]:
+                self._at += 1
                 if not seat.state:
                     self._bring(seat)
-            self._at += WRITES_PER_LOOK
             if perf_counter() >= until_s and self._at < len(self._seats):
                 return False
-        self._done()
+        done, self._done = self._done, _is_done
+        done()
         return True
+
+
+def _is_done(**_sums: int) -> None:
+    """So that what a job's end raises is raised once."""

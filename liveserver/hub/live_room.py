@@ -318,8 +318,8 @@ class LiveRoom:
         )
 
         def done(*, captured: int, written: int, paused: int, closed: int) -> None:
-            took_ms = self.clock.now_ms() - now_ms
-            self.sharing.broadcast(took_ms=took_ms, captured=captured, paused=paused)
+            self._after_broadcast()
+            self.sharing.broadcast(took_ms=self.clock.now_ms() - now_ms, captured=captured, paused=paused)
             if block is not None:
                 self.law.danmaku_broadcast(
                     block, captured=captured, written=written, paused=paused, closed=closed
@@ -328,7 +328,6 @@ class LiveRoom:
                 self.law.state_broadcast(
                     offered, kept, captured=captured, written=written, paused=paused, closed=closed
                 )
-            self._after_broadcast()
 
         captured = self.seats.captured()
         return TickJob(Encoded(frame), captured, done, self.broadcaster.sender) if captured else None

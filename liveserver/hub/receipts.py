@@ -25,8 +25,8 @@ class ReceiptsJob:
         while self._at < len(self._settled):
             now_ms = self._clock.now_ms()
             for one in self._settled[self._at : self._at + RECEIPTS_PER_LOOK]:
+                self._at += 1
                 self._say(one, now_ms)
-            self._at += RECEIPTS_PER_LOOK
             if perf_counter() >= until_s:
                 break
         return self._at >= len(self._settled)

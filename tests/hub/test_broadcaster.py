@@ -159,6 +159,41 @@ async def test_critical_goes_before_ticks_even_in_the_middle_of_one(monkeypatch:
     assert done == [True]
 
 
+async def test_a_mistake_with_one_viewer_costs_the_others_nothing() -> None:
+    log: list[tuple[str, bytes]] = []
+    viewers = seats_of(log, 2 * WRITES_PER_LOOK)
+    for poor in (0, 5, WRITES_PER_LOOK):
+        pen = viewers[poor].writer
+        assert isinstance(pen, Pen)
+        pen.then = _fails
+    caster, sums = b.Broadcaster(asyncio.get_running_loop()), Sums()
+    submit(caster, Encoded(Frame(room="r", t=1, n=1)), listed(viewers), sums)
+    brought: list[str] = []
+
+    def bring(seat: Seat) -> None:
+        brought.append(seat.session.session_id)
+        if seat is viewers[5]:
+            _fails()
+
+    done: list[bool] = []
+
+    def is_done() -> None:
+        done.append(True)
+        _fails()
+
+    caster.submit_critical(b.CriticalJob(viewers, bring, is_done))
+    await turns()
+    everybody = [f"{n}" for n in range(len(viewers))]
+    assert brought == everybody
+    assert done == [True], "told once, though it failed"
+    assert sorted(name for name, _ in log) == sorted(everybody)
+    assert len(sums.told) == 1
+
+
+def _fails() -> None:
+    raise RuntimeError("a mistake of ours")
+
+
 async def test_rooms_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(b, "perf_counter", EndlessTime())
     log: list[tuple[str, bytes]] = []
