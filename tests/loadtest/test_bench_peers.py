@@ -56,7 +56,7 @@ async def test_everybody_hears_everything(name: str) -> None:
         pytest.skip(f"NOT COMPARED: {name}, {reason}")
     assert heard.samples == SAID * SOCKETS  # ours may put several into one frame
     assert 0 < heard.p50_us <= heard.p99_us <= heard.max_us
-    if name not in ("ours", "nats"):
+    if name not in ("ours", "ours_python", "nats"):
         assert after.frames - before.frames == SAID * SOCKETS
 
 
