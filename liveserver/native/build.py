@@ -6,6 +6,7 @@ Only the standard library is imported, and nothing of ours: an installer runs th
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -43,6 +44,7 @@ def built() -> Path:
             [compiler, *FLAGS, "-o", str(partial), str(SOURCE)],
             capture_output=True,
             text=True,
+            errors="replace",
             check=False,
             timeout=COMPILE_S_MAX,
         )
@@ -52,8 +54,13 @@ def built() -> Path:
     except (OSError, subprocess.TimeoutExpired) as error:
         raise NotBuiltError(f"{SOURCE.name} could not be compiled: {error}") from error
     finally:
-        partial.unlink(missing_ok=True)
+        _forget(partial)
     for old in path.parent.glob("send_frame-*.so"):
         if old != path:
-            old.unlink(missing_ok=True)
+            _forget(old)
     return path
+
+
+def _forget(path: Path) -> None:
+    with contextlib.suppress(OSError):  # a disk that is only read says so even of what isn't there
+        path.unlink()
