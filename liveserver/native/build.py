@@ -7,6 +7,7 @@ Only the standard library is imported, and nothing of ours: an installer runs th
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import hashlib
 import os
 import shutil
@@ -31,9 +32,10 @@ def library() -> Path:
 
 
 def built() -> Path:
-    """The library, compiled if it isn't there. Raises ``NotBuiltError``; nothing half made is left behind."""
+    """The library, compiled if it isn't there, or is of another machine (a tree is copied with all that is in
+    it). Raises ``NotBuiltError``; nothing half made is left behind."""
     path = library()
-    if path.exists():
+    if loads(path):
         return path
     compiler = next((found for known in COMPILERS if (found := shutil.which(known))), None)
     if compiler is None:
@@ -59,6 +61,15 @@ def built() -> Path:
         if old != path:
             _forget(old)
     return path
+
+
+def loads(path: Path) -> bool:
+    """Is it there, and of this machine?"""
+    try:
+        ctypes.CDLL(str(path))
+    except OSError:
+        return False
+    return True
 
 
 def _forget(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import shutil
@@ -58,6 +59,14 @@ def test_without_a_compiler_it_says_which_were_looked_for(
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(build.NotBuiltError, match="no C compiler on PATH"):
         build.built()
+
+
+def test_one_of_another_machine_is_built_anew(source: Path) -> None:
+    needs_a_compiler()
+    library = build.library()
+    library.write_text("of a machine that is no more")
+    assert build.built() == library
+    ctypes.CDLL(str(library))
 
 
 def test_a_disk_that_is_only_read_is_no_mistake_of_ours(
@@ -144,3 +153,6 @@ def test_it_is_built_by_hand_and_says_so_once(tree: Path, tmp_path: Path) -> Non
     needs_a_compiler()
     assert python(tree, "-m", "liveserver.native") == "the native sender is built\n"
     assert python(tree, "-m", "liveserver.native") == ""
+    (library,) = (tree / "liveserver" / "native").glob("*.so")
+    library.write_text("of another machine")
+    assert python(tree, "-m", "liveserver.native") == "the native sender is built\n"
