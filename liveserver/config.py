@@ -12,11 +12,13 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from liveserver.edge.senders import Choice
 from liveserver.edge.senders import sender as chosen_sender
+from liveserver.edge.tokens import SECRET_BYTES_MIN
 from liveserver.stock.durability import REPLICA_WAIT_MS
 from liveserver.stock.port import Durability
 
 SECRET_FILE = "secret"
 SECRET_BYTES = 48
+STORE_SCHEMES = ("redis://", "rediss://", "unix://")
 JOURNAL_FOLDER = "journal"
 REPLICAS_MAX = 16
 REPLICA_WAIT_MS_MAX = 1_500  # a call whose script the store had forgotten waits twice, and must still act
@@ -66,6 +68,27 @@ class Settings(BaseSettings):
         for network in networks:
             ip_network(network)
         return networks
+
+    @field_validator("redis_url")
+    @classmethod
+    def _is_a_store(cls, url: str) -> str:
+        if url and not url.startswith(STORE_SCHEMES):
+            raise ValueError(f"it begins with one of {', '.join(STORE_SCHEMES)}")
+        return url
+
+    @field_validator("secret")
+    @classmethod
+    def _is_long_enough(cls, secret: str) -> str:
+        if secret and len(secret.encode()) < SECRET_BYTES_MIN:
+            raise ValueError(f"a token secret has at least {SECRET_BYTES_MIN} bytes")
+        return secret
+
+    @field_validator("block_words_file")
+    @classmethod
+    def _can_be_read(cls, file: Path | None) -> Path | None:
+        if file is not None and not (file.is_file() and os.access(file, os.R_OK)):
+            raise ValueError(f"{file} is no file that can be read")
+        return file
 
     @field_validator("sender")
     @classmethod

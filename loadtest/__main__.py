@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
-from types import ModuleType
+from types import FrameType, ModuleType
 from typing import Final
 
 from loadtest.audience import verb as audience
@@ -59,5 +60,19 @@ def main(argv: list[str] | None = None) -> int:
     return code
 
 
+def _as_ctrl_c(number: int, frame: FrameType | None) -> None:
+    """SIGTERM: whatever was started is ended and cleared away, as by Ctrl-C; also in the background, where
+    the shell has Ctrl-C ignored."""
+    of_ctrl_c = signal.getsignal(signal.SIGINT)
+    if not callable(of_ctrl_c):
+        raise KeyboardInterrupt
+    of_ctrl_c(signal.SIGINT, frame)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    signal.signal(signal.SIGTERM, _as_ctrl_c)
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        print("stopped before the end", file=sys.stderr)
+        sys.exit(128 + signal.SIGINT)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 
+from redis.exceptions import ConnectionError as StoreConnectionError
 from redis.exceptions import RedisError
 
 from liveserver.app import StoreLostError, StoreUnfitError
@@ -36,4 +37,6 @@ def why(error: Exception, host: str, port: int) -> str:
         return f"{host}:{port} is in use: stop what listens there, or give another --port (0: any free one)"
     if isinstance(error, OSError) and error.errno == errno.EADDRNOTAVAIL:
         return f"{host} is no address of this machine: give another --host"
+    if isinstance(error, StoreConnectionError):
+        return f"no store answers: {error} Start it, or see to --redis-url (LIVESERVER_REDIS_URL)"
     return in_words(error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import typer
@@ -20,6 +21,9 @@ def settings(**given: Any) -> Settings:
             name = "_".join(str(part) for part in one["loc"])
             wrong = one["msg"].removeprefix("Value error, ")
             typer.echo(f"LIVESERVER_{name.upper()}: {wrong}", err=True)
-    except SettingsError as error:  # a list that is no JSON; its text names the field
-        typer.echo(f'{error}: lists are written as JSON, like ["https://shop.example"]', err=True)
+    except SettingsError as error:  # a list that is no JSON; its text has the field, in quotes
+        field = next(iter(re.findall(r'field "(\w+)"', str(error))), "…")
+        typer.echo(
+            f'LIVESERVER_{field.upper()}: lists are written as JSON, like ["https://shop.example"]', err=True
+        )
     raise typer.Exit(2)

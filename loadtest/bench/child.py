@@ -46,7 +46,7 @@ class Child:
                 stdout=asyncio.subprocess.PIPE,
                 limit=LINE_BYTES_MAX,
                 env={**os.environ, **(env or {})},
-                preexec_fn=None if core is None else functools.partial(os.sched_setaffinity, 0, {core}),
+                preexec_fn=functools.partial(_before, core),
             ),
             " ".join(map(str, argv[:3])),
         )
@@ -91,3 +91,11 @@ class Child:
         except TimeoutError:
             self._process.kill()
             await self._process.wait()
+
+
+def _before(core: int | None) -> None:
+    """In the process to be. In a group of its own it does not hear the terminal's Ctrl-C: whoever measures
+    does, and ends its input."""
+    os.setpgid(0, 0)
+    if core is not None:
+        os.sched_setaffinity(0, {core})

@@ -8,6 +8,7 @@ the report says so).
 from __future__ import annotations
 
 import argparse
+import os
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -50,5 +51,16 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(given: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     if len(machine.cores()) < 2:
         parser.error("a benchmark needs two cores: one for the server, one for its client")
+    if given.json is not None and (wrong := _unwritable(given.json)):
+        parser.error(f"--json {given.json} can't be written: {wrong}")
     code: int = import_module(f"loadtest.bench.{given.what}.command").run(given, parser)
     return code
+
+
+def _unwritable(file: Path) -> str:
+    """Why, or nothing; asked before minutes of measuring are spent on it."""
+    if file.is_dir():
+        return "it is a folder"
+    if not file.parent.is_dir():
+        return f"there is no folder {file.parent}"
+    return "" if os.access(file if file.exists() else file.parent, os.W_OK) else "that is not permitted"

@@ -43,7 +43,7 @@ def page(reports: Sequence[Report]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    engine.filters |= {"shown": shown, "day": _day, "facts": _facts, "data": _data}
+    engine.filters |= {"shown": shown, "day": _day, "facts": _facts, "data": _data, "prose": _prose}
     return engine.get_template("page.html.j2").render(
         reports=reports,
         styles=[Markup(text) for text in styles],  # our own files
@@ -95,6 +95,11 @@ def _hash(text: str) -> str:
 
 def _day(unix_ms: int) -> str:
     return datetime.fromtimestamp(unix_ms / 1_000, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _prose(text: str) -> str:
+    """Its paragraphs each one line: where a docstring breaks its lines is no business of the page."""
+    return "\n\n".join(paragraph.replace("\n", " ") for paragraph in text.split("\n\n"))
 
 
 def _facts(machine: dict[str, Any]) -> str:

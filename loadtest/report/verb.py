@@ -12,7 +12,7 @@ from loadtest.report.model import Report, read
 HELP: Final = "draw the reports of runs as one HTML page"
 EPILOG: Final = """\
 The page needs nothing but itself: open it from disk, mail it, put it on any web server. Each RUN.json is what
-a scenario or a benchmark wrote with --json. Several runs make one page with an index.
+a benchmark wrote with --json, or a scenario with --report. Several runs make one page with an index.
 
 examples:
   python -m loadtest bench fanout --json fanout.json

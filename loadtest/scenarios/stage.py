@@ -197,12 +197,10 @@ class Stage:
         return tally
 
     async def abandon(self) -> None:
-        """Whatever is still open, closed; servers killed. After ``closing``: nothing."""
+        """Whatever is still open, closed; servers told to end, so that they clear away what they made, and
+        killed if they don't. After ``closing``: nothing."""
         await self._close_opened()
-        for house in self.houses:
-            if house.running:
-                house.kill()
-                await house.wait()
+        await asyncio.gather(*(house.stop() for house in reversed(self.houses) if house.running))
 
     async def _close_opened(self) -> None:
         if self._sampling is not None:

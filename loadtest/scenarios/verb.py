@@ -35,6 +35,8 @@ examples:
 exit codes: 0 every mark that was judged is met, 1 one is not, 2 it could not be played
 """
 WORKERS_MAX: Final = 64
+VIEWERS_MAX: Final = 14_000  # of a server process: it lets 15,000 sessions in, staff among them
+VIEWERS_MAX_IN_ALL: Final = 25_000  # one address has 28,000 ports to call from
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -56,12 +58,20 @@ def run(given: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
             print(f"{name}\n    {_prose(_module(name)).splitlines()[0]}")
         return 0
     if given.name not in NAMES:
-        parser.error(f"name a scenario: {', '.join(NAMES)} (--list says what they are)")
+        wrong = "name a scenario" if given.name is None else f"there is no scenario {given.name}"
+        parser.error(f"{wrong}; there are {', '.join(NAMES)} (--list says what they are)")
     module = _module(given.name)
     size = _size(module, given, parser)
+    if given.report is not None:
+        try:
+            given.report.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            reason = "it is a file" if given.report.is_file() else error.strerror
+            parser.error(f"--report {given.report} can't be a folder: {reason}")
     try:
         report = asyncio.run(_played(given, module, size))
     except KeyboardInterrupt:
+        print(f"{given.name}: stopped before the end, nothing is judged", file=sys.stderr)
         return 2
     except Exception as error:
         print(f"{given.name} could not be played: {error!r}", file=sys.stderr)
@@ -70,7 +80,6 @@ def run(given: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     if given.report is not None:
         from loadtest.report import page  # the template engine, which no other run needs
 
-        given.report.mkdir(parents=True, exist_ok=True)
         file = given.report / f"{given.name}.json"
         model.write(report, file)
         page.write([report], file.with_suffix(".html"))
@@ -121,13 +130,18 @@ async def _played(given: argparse.Namespace, module: ModuleType, size: Size) -> 
 
 def _size(module: ModuleType, given: argparse.Namespace, parser: argparse.ArgumentParser) -> Size:
     size: Size = module.SHORT if given.short else module.LONG
-    seconds = given.minutes * 60 if given.minutes is not None else given.seconds
-    changed = {"viewers": given.viewers, "seconds": seconds, "rounds": given.rounds}
-    for name, value in changed.items():
+    for name in ("viewers", "seconds", "minutes", "rounds"):
+        value = getattr(given, name)
         if value is not None and value <= 0:
             parser.error(f"--{name} must be more than 0")
     if not 1 <= given.workers <= WORKERS_MAX:
         parser.error(f"--workers is 1 … {WORKERS_MAX}")
+    viewers_max = min(VIEWERS_MAX * given.workers, VIEWERS_MAX_IN_ALL)
+    if given.viewers is not None and given.viewers > viewers_max:
+        more = "; more with more --workers" if viewers_max < VIEWERS_MAX_IN_ALL else ""
+        parser.error(f"--viewers is at most {viewers_max}{more}")
+    seconds = given.minutes * 60 if given.minutes is not None else given.seconds
+    changed = {"viewers": given.viewers, "seconds": seconds, "rounds": given.rounds}
     return msgspec.structs.replace(size, **{k: v for k, v in changed.items() if v is not None})
 
 

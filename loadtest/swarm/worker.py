@@ -2,12 +2,14 @@
 
 Orders come in on standard input, one JSON object a line with ``re`` (a number to answer by) and ``do``;
 several may be under way. Answers and, each second, ``{"progress": …}`` go out on standard output. It ends
-when its input does, or after ``seconds_max``: it never outlives whoever plays the scenario.
+when its input does, or after ``seconds_max``: it never outlives whoever plays the scenario. Ctrl-C is his to
+hear, though the terminal tells us both.
 """
 
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 from typing import Any, Final
 
@@ -83,4 +85,5 @@ def _say(what: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     uvloop.run(main())

@@ -98,3 +98,36 @@ def test_a_native_sender_that_is_not_built_is_refused(
 def test_a_sender_that_is_none_is_refused(tmp_path: Path) -> None:
     refused = serve("--port", "0", "--data-dir", str(tmp_path), LIVESERVER_SENDER="fastest")
     assert refused.returncode == 2 and "LIVESERVER_SENDER" in refused.stderr and "'native'" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("SECRET", "short", "at least 32 bytes"),
+        ("REDIS_URL", "localhost:6379", "redis://"),
+        ("BLOCK_WORDS_FILE", "/there/is/none", "/there/is/none"),
+        ("ALLOWED_ORIGINS", "https://shop.example", "written as JSON"),
+        ("SESSIONS_MAX", "many", "integer"),
+    ],
+)
+def test_a_setting_that_cannot_be_is_named_as_it_is_set(
+    name: str,
+    value: str,
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv(f"LIVESERVER_{name}", value)
+    with pytest.raises(typer.Exit) as ended:
+        settings()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert ended.value.exit_code == 2 and line.startswith(f"LIVESERVER_{name}: ") and said in line
+
+
+def test_a_store_that_does_not_answer_is_named_with_its_option(tmp_path: Path) -> None:
+    with socket.socket() as nobody:  # bound and not listening: connections are refused
+        nobody.bind(("127.0.0.1", 0))
+        url = f"redis://127.0.0.1:{nobody.getsockname()[1]}"
+        refused = serve("--port", "0", "--data-dir", str(tmp_path), "--redis-url", url)
+    assert refused.returncode == 1 and url.removeprefix("redis://") in refused.stderr
+    assert "--redis-url" in refused.stderr

@@ -124,3 +124,8 @@ def test_a_report_of_an_older_run_is_still_read(tmp_path: Path) -> None:
         del old[field]
     (tmp_path / "r.json").write_bytes(msgspec.json.encode(old))
     assert "danmaku_flood" in page.page([read(tmp_path / "r.json")])
+
+
+def test_prose_is_broken_where_the_page_ends_and_not_where_a_docstring_does() -> None:
+    made = page.page([report(prose="One line,\nand its rest.\n\nAnother\nparagraph.")])
+    assert "One line, and its rest.\n\nAnother paragraph." in made
