@@ -230,11 +230,13 @@ class LiveRoom:
                 case DanmakuDeleted(danmaku_id=danmaku_id):
                     self.recent.purge(danmaku_id)
                     self._pool.purge(danmaku_id)
+                    self.others.purge(danmaku_id)
                 case UserMuted(user_id=user_id, until_ms=0):
                     self._pool.lift(user_id)
                 case UserMuted(user_id=user_id):
                     self.recent.purge_user(user_id)
                     self._pool.purge_user(user_id)
+                    self.others.purge_user(user_id)
                 case SaleOpened(sale=sale):
                     self._know_sale(sale)
                 case _:

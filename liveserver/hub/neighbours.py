@@ -10,6 +10,7 @@ costs a millisecond, one too few a tick's comments.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import Final, Generic, TypeVar
 
 HEARD_MS: Final = 3_000  # until its beats are sure to be counted in ours
@@ -41,6 +42,10 @@ class Neighbours(Generic[Said]):
         """Nobody is there to be told this; for a moment it is remembered."""
         self._forget_before(now_ms - KEPT_MS)
         self._kept.append((now_ms, said))
+
+    def mend(self, mended: Callable[[Said], Said]) -> None:
+        """Of what is remembered something isn't to be told any more."""
+        self._kept = deque((at_ms, mended(said)) for at_ms, said in self._kept)
 
     def kept(self, now_ms: int) -> list[Said]:
         """What is still worth telling, in its order; from here on it is the caller's."""

@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from liveserver.commands.reservations import stock as wire_stock
 from liveserver.core.clock import Clock
 from liveserver.core.room import Room
 from liveserver.stock.port import StockView
 from liveserver.store.port import Relay
 from protocol.frames import DanmakuBlock
-from protocol.types import Stock
+from protocol.types import Danmaku, Stock
 
 from .chunks import NOTICES_PER_CHUNK_MAX, Chunk, Numbering, Personal, pack
 from .neighbours import Neighbours
@@ -93,6 +95,25 @@ class Others:
             return
         self._tell_kept()
         self._tell(said)
+
+    def purge(self, danmaku_id: str) -> None:
+        """A comment was deleted: who comes now would load the room after that, and be told it."""
+        self._take_out(lambda danmaku: danmaku.danmaku_id == danmaku_id)
+
+    def purge_user(self, user_id: str) -> None:
+        """A user was muted: likewise with all he said."""
+        self._take_out(lambda danmaku: danmaku.user_id == user_id)
+
+    def _take_out(self, gone: Callable[[Danmaku], bool]) -> None:
+        def mended(said: Said) -> Said:
+            block = said.block
+            if block is None or not any(map(gone, block.danmaku)):
+                return said
+            left = [danmaku for danmaku in block.danmaku if not gone(danmaku)]
+            shed = block.shed + len(block.danmaku) - len(left)
+            return said._replace(block=replace(block, danmaku=left, shed=shed))
+
+        self._neighbours.mend(mended)
 
     def greet(self) -> None:
         """Say that from now on this process holds the room too."""

@@ -5,11 +5,11 @@ Ends with 0 also without one, since the server runs all the same.
 
 from __future__ import annotations
 
-from liveserver.native.build import NotBuiltError, built, library
+from liveserver.native.build import NotBuiltError, built, library, loads
 
 
 def main() -> None:
-    known = library().exists()
+    known = loads(library())
     try:
         built()
     except NotBuiltError as error:

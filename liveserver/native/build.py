@@ -6,6 +6,8 @@ Only the standard library is imported, and nothing of ours: an installer runs th
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import hashlib
 import os
 import shutil
@@ -30,9 +32,10 @@ def library() -> Path:
 
 
 def built() -> Path:
-    """The library, compiled if it isn't there. Raises ``NotBuiltError``; nothing half made is left behind."""
+    """The library, compiled if it isn't there, or is of another machine (a tree is copied with all that is in
+    it). Raises ``NotBuiltError``; nothing half made is left behind."""
     path = library()
-    if path.exists():
+    if loads(path):
         return path
     compiler = next((found for known in COMPILERS if (found := shutil.which(known))), None)
     if compiler is None:
@@ -43,6 +46,7 @@ def built() -> Path:
             [compiler, *FLAGS, "-o", str(partial), str(SOURCE)],
             capture_output=True,
             text=True,
+            errors="replace",
             check=False,
             timeout=COMPILE_S_MAX,
         )
@@ -52,8 +56,22 @@ def built() -> Path:
     except (OSError, subprocess.TimeoutExpired) as error:
         raise NotBuiltError(f"{SOURCE.name} could not be compiled: {error}") from error
     finally:
-        partial.unlink(missing_ok=True)
+        _forget(partial)
     for old in path.parent.glob("send_frame-*.so"):
         if old != path:
-            old.unlink(missing_ok=True)
+            _forget(old)
     return path
+
+
+def loads(path: Path) -> bool:
+    """Is it there, and of this machine?"""
+    try:
+        ctypes.CDLL(str(path))
+    except OSError:
+        return False
+    return True
+
+
+def _forget(path: Path) -> None:
+    with contextlib.suppress(OSError):  # a disk that is only read says so even of what isn't there
+        path.unlink()

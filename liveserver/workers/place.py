@@ -35,13 +35,23 @@ class Place:
         self._respawn = Respawn()
         self._asked: asyncio.Future[bool] | None = None
         self._wake = asyncio.Event()
+        self._over = False  # nobody keeps it any more
 
     async def start(self) -> None:
         """The first worker. ``WorkerFailedError``."""
         self.worker = await self._next()
 
     async def keep(self) -> None:
-        """Until cancelled. ``GivenUpError`` when worker after worker ends."""
+        """Until cancelled. ``GivenUpError`` when worker after worker ends. Either way who waits for a relief
+        is told that there is none."""
+        try:
+            await self._keep()
+        finally:
+            self._over = True
+            if self._asked is not None and not self._asked.done():
+                self._asked.set_result(False)
+
+    async def _keep(self) -> None:
         while True:
             assert self.worker is not None
             ended = asyncio.ensure_future(self.worker.ended.wait())
@@ -58,8 +68,10 @@ class Place:
 
     async def relieve(self) -> bool:
         """Another worker in place of this one, which drains. False: the new one did not come up, and the old
-        one stays."""
+        one stays; or the place was given up."""
         assert self._asked is None
+        if self._over:
+            return False
         self._asked = asyncio.get_running_loop().create_future()
         self._wake.set()
         try:

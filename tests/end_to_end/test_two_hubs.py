@@ -6,6 +6,8 @@ import asyncio
 import time
 from typing import Any
 
+import pytest
+
 from liveserver.app import Running
 from protocol import commands as c
 from protocol.events import ListingPublished, SaleOpened, SaleSoldOut, UserMuted
@@ -45,6 +47,39 @@ async def test_a_danmaku_sent_to_one_is_seen_on_the_other(start_server: StartSer
             )
         )
         assert ann.texts() == bob.texts() == ["你们好"], "shown once on each, its echo is skipped"
+
+
+@pytest.mark.parametrize("muted", [False, True])
+async def test_what_was_taken_away_is_told_to_nobody_who_comes(
+    start_server: StartServer, muted: bool
+) -> None:
+    """It was said and taken away while one process alone held the room; the next one comes a moment later."""
+    one, other = await two(start_server)
+    async with (
+        Raw(one.url, one.mint("viewer", "ann")) as ann,
+        Raw(one.url, one.mint("viewer", "cem")) as cem,
+        Raw(one.url, one.mint("streamer", "eve")) as eve,
+        Raw(other.url, other.mint("viewer", "bob")) as bob,
+    ):
+        for who in (ann, cem, eve):
+            await who.join("r1")
+        await eve.until(is_counted)  # by a beat: from then on the process knows that it is alone
+        bad = await ann.ask(c.SendDanmaku(id="d1", room="r1", text="坏话"), Receipt)
+        await cem.ask(c.SendDanmaku(id="d2", room="r1", text="你们好"), Receipt)
+        if muted:
+            await eve.ask(c.Mute(id="m1", room="r1", user_id="ann"), Done)
+        else:
+            await eve.ask(c.DeleteDanmaku(id="m1", room="r1", danmaku_id=bad.danmaku_id), Done)
+        await bob.join("r1")
+        await cem.ask(c.SendDanmaku(id="d3", room="r1", text="再见"), Receipt)
+        await bob.see_text("再见")
+        recent = [line.text for frame in bob.frames() if frame.snapshot for line in frame.snapshot.recent]
+        assert "坏话" not in recent + bob.texts()
+        assert "你们好" in recent + bob.texts()
+
+
+def is_counted(message: object) -> bool:
+    return isinstance(message, Frame) and message.state is not None and message.state.viewers == 3
 
 
 async def test_a_session_moves_from_one_to_the_other_without_a_gap(start_server: StartServer) -> None:

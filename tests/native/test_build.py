@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import os
 import shutil
 import subprocess
@@ -56,6 +58,40 @@ def test_without_a_compiler_it_says_which_were_looked_for(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(build.NotBuiltError, match="no C compiler on PATH"):
+        build.built()
+
+
+def test_one_of_another_machine_is_built_anew(source: Path) -> None:
+    needs_a_compiler()
+    library = build.library()
+    library.write_text("of a machine that is no more")
+    assert build.built() == library
+    ctypes.CDLL(str(library))
+
+
+def test_a_disk_that_is_only_read_is_no_mistake_of_ours(
+    source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There even what doesn't exist can't be removed."""
+    needs_a_compiler()
+    source.write_text("this is no C\n")
+
+    def unlink(path: Path, *, missing_ok: bool = False) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", str(path))
+
+    monkeypatch.setattr(Path, "unlink", unlink)
+    with pytest.raises(build.NotBuiltError, match="could not compile"):
+        build.built()
+
+
+def test_a_compiler_may_complain_in_any_encoding(
+    source: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    compiler = tmp_path / "cc"
+    compiler.write_text("#!/bin/sh\nprintf 'no \\253such\\273 thing' >&2\nexit 1\n")
+    compiler.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    with pytest.raises(build.NotBuiltError, match="such"):
         build.built()
 
 
@@ -117,3 +153,6 @@ def test_it_is_built_by_hand_and_says_so_once(tree: Path, tmp_path: Path) -> Non
     needs_a_compiler()
     assert python(tree, "-m", "liveserver.native") == "the native sender is built\n"
     assert python(tree, "-m", "liveserver.native") == ""
+    (library,) = (tree / "liveserver" / "native").glob("*.so")
+    library.write_text("of another machine")
+    assert python(tree, "-m", "liveserver.native") == "the native sender is built\n"

@@ -27,6 +27,7 @@ DRAINS = ORDERED + (
     "def drain(*_):\n    time.sleep(2); sys.exit(0)\n"
     "signal.signal(signal.SIGTERM, drain); say_ready(o.says_fd, f'p{o.generation}'); time.sleep(60)"
 )
+SECOND_IS_THE_LAST = DRAINS.replace("import signal", "o.generation > 2 and sys.exit(3); import signal")
 NEVER_READY = ORDERED + "sys.exit(4)"
 
 
@@ -160,6 +161,24 @@ async def test_who_dies_while_the_one_before_drains_is_followed_at_once(places: 
     assert await relieving
     assert [(worker.generation, worker.announced) for worker in places.ended] == [(2, False), (1, True)]
     keeping.cancel()
+
+
+async def test_a_place_given_up_while_it_is_relieved_tells_who_waits(
+    places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(respawn, "WAIT_MS_MIN", 1)
+    place = places.place(SECOND_IS_THE_LAST)
+    await place.start()
+    old = place.worker
+    keeping = asyncio.create_task(place.keep())
+    relieving = asyncio.create_task(place.relieve())
+    await eventually(lambda: place.worker is not old)
+    assert place.worker is not None
+    place.worker.kill()
+    assert not await relieving
+    with pytest.raises(GivenUpError):
+        await keeping
+    assert not await place.relieve(), "nobody keeps it any more"
 
 
 async def test_a_relief_given_up_lets_the_old_one_drain(places: Places) -> None:
